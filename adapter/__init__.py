@@ -1,0 +1,1 @@
+"""The Digikoppeling STAM adapter: receives verzoeknotificaties over ebMS 2.0 and hands complete verzoeken to a sink."""

@@ -1,0 +1,36 @@
+"""The web application of the admin listener, put together from its parts."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from adapter.admin.answers import answer_errors, harden
+from adapter.admin.health import Health, ReadyCheck
+from adapter.observe import METRICS_CONTENT_TYPE, Metrics
+
+__all__ = ["ReadyCheck", "create_admin_app"]
+
+_MAX_BODY = 64 * 1024  # nothing here takes a body; one that comes anyway is not kept
+
+
+def create_admin_app(*, checks: Mapping[str, ReadyCheck], metrics: Metrics) -> web.Application:
+    """The application: `GET /health/live`, `GET /health/ready` and `GET /metrics`, open to whoever reaches
+    the listener.
+
+    `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
+    fails.
+    """
+    app = web.Application(middlewares=[answer_errors(metrics)], client_max_size=_MAX_BODY)
+    app.on_response_prepare.append(harden)
+    health = Health(checks, metrics)
+    app.router.add_get("/health/live", health.live)
+    app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/metrics", _metrics_handler(metrics))
+    return app
+
+
+def _metrics_handler(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def show_metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.render(), headers={"Content-Type": METRICS_CONTENT_TYPE})
+
+    return show_metrics

@@ -1,0 +1,202 @@
+"""The snapshot of authorities: from a CPAId, an OIN or a name to what the adapter knows about it.
+
+A snapshot is built from the configuration and the active agreements of the store, and never changes: when either
+does, a new one is built and swapped in whole, so that a message is judged by one state of affairs from its first
+octet to its answer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from adapter.config import AgreementConfig, AuthorityConfig, CertificateRenewal, RouteConfig
+from adapter.pki import KeyPair, is_oin, oin_of, strip_suffix
+from cpa import (
+    Agreement,
+    Certificate,
+    CpaError,
+    NotAParty,
+    PartyId,
+    PartyInfo,
+    Service,
+    agreement_for,
+    parse_cpa,
+)
+
+
+class AuthorityProblem(Exception):
+    """An agreement or key of an authority cannot be used; the text names it and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementDocument:
+    """An active agreement as the store has it: `document` is the CPA as it was imported."""
+
+    authority: str
+    cpa_id: str
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAgreement:
+    """One agreement of one authority, seen from the authority's side, with the settings beside it."""
+
+    authority: str
+    agreement: Agreement
+    settings: AgreementConfig
+    partner_oins: frozenset[str]
+
+    @property
+    def cpa_id(self) -> str:
+        """The CPAId."""
+        return self.agreement.cpa_id
+
+    @property
+    def connecting_oins(self) -> frozenset[str]:
+        """OINs that may connect under this agreement: the partner's, and those that act for it (RTG-05)."""
+        return self.partner_oins | frozenset(self.settings.acts_for)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether every endpoint of the agreement lies on this machine: a test set-up."""
+        return all(
+            _is_loopback(endpoint.uri)
+            for party in self.agreement.document.parties
+            for transport in party.transports
+            if transport.receiver is not None
+            for endpoint in transport.receiver.endpoints
+        )
+
+    def admits(self, oin: str | None, certificate: x509.Certificate | None, *, test: bool) -> bool:
+        """Whether a peer with this OIN, or in a test set-up with this certificate, may connect (step 13a).
+
+        Only `environment = "test"` and an agreement with loopback endpoints let a certificate without OIN in, and
+        then only one that stands in the agreement itself.
+        """
+        if oin is not None:
+            return oin in self.connecting_oins
+        if certificate is None or not (test and self.is_loopback):
+            return False
+        return any(_same(candidate, certificate) for candidate in self.agreement.them.certificates)
+
+    def may_sign(self, certificate: x509.Certificate, agreed: Certificate) -> bool:
+        """Whether a certificate is the agreed one, or a renewed one of the same OIN where that is allowed (CRT-16)."""
+        if _same(agreed, certificate):
+            return True
+        if self.settings.certificate_renewal is not CertificateRenewal.SAME_OIN:
+            return False
+        oin = oin_of(certificate)
+        return oin is not None and oin == oin_of(agreed.x509)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A competent authority or its behandeldienst: one of ours."""
+
+    name: str
+    config: AuthorityConfig
+    keys: KeyPair
+    agreements: tuple[KnownAgreement, ...] = ()
+
+    def route_for(self, service: Service, action: str) -> RouteConfig | None:
+        """The first route that fits a received business message; None where the configuration has none."""
+        for route in self.config.routes:
+            if route.service in {None, service.name} and route.action in {None, action}:
+                return route
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """All authorities at one moment."""
+
+    by_name: Mapping[str, Authority]
+    version: str = ""
+    _by_cpa_id: Mapping[str, KnownAgreement] = field(default_factory=dict)
+
+    def find_agreement(self, cpa_id: str) -> KnownAgreement | None:
+        """The agreement with exactly this CPAId (HDR-11), whatever its status."""
+        return self._by_cpa_id.get(cpa_id)
+
+    def agreements(self) -> Iterable[KnownAgreement]:
+        """Every agreement of every authority."""
+        return self._by_cpa_id.values()
+
+    def admits(self, oin: str | None, certificate: x509.Certificate | None, *, test: bool) -> bool:
+        """Whether any agreement lets this peer connect (step 2a)."""
+        return any(known.admits(oin, certificate, test=test) for known in self._by_cpa_id.values())
+
+
+def build_authorities(
+    configs: Mapping[str, AuthorityConfig],
+    keys: Mapping[str, KeyPair],
+    documents: Iterable[AgreementDocument],
+    version: str,
+) -> tuple[Authorities, tuple[str, ...]]:
+    """Build a snapshot; agreements that cannot be used are left out, and the reasons returned.
+
+    `keys` has a key pair per authority; `version` is any text that changes with the documents. An agreement of an
+    authority that is no longer in the configuration is left out without a word: it belongs to nobody here.
+    """
+    problems: list[str] = []
+    found: dict[str, list[KnownAgreement]] = {name: [] for name in configs}
+    for document in documents:
+        config = configs.get(document.authority)
+        if config is None:
+            continue
+        try:
+            known = _know(document, config)
+        except AuthorityProblem as problem:
+            problems.append(str(problem))
+        else:
+            found[document.authority].append(known)
+    by_name = {
+        name: Authority(name, config, keys[name], tuple(found[name])) for name, config in configs.items()
+    }
+    by_cpa_id = {known.cpa_id: known for knowns in found.values() for known in knowns}
+    return Authorities(MappingProxyType(by_name), version, MappingProxyType(by_cpa_id)), tuple(problems)
+
+
+def _know(document: AgreementDocument, config: AuthorityConfig) -> KnownAgreement:
+    where = f"authority {document.authority}: CPA {document.cpa_id}"
+    try:
+        agreement = agreement_for(parse_cpa(document.document), _party_id(config.party))
+    except NotAParty as problem:
+        raise AuthorityProblem(
+            f"{where}: {problem}; correct `party` of the authority, or withdraw the CPA"
+        ) from problem
+    except CpaError as problem:
+        raise AuthorityProblem(f"{where}: {problem}; ask for a correct CPA and add it again") from problem
+    settings = config.agreements.get(document.cpa_id) or AgreementConfig()
+    return KnownAgreement(document.authority, agreement, settings, _oins(agreement.them))
+
+
+def _party_id(text: str) -> PartyId:
+    """The PartyId that the configuration writes as `type:value`."""
+    kind, _, value = text.rpartition(":")
+    return PartyId(value, kind or None)
+
+
+def _oins(party: PartyInfo) -> frozenset[str]:
+    """The OINs a party is known by, without the suffix of a test environment (OIN-07)."""
+    values = (strip_suffix(party_id.value) for party_id in party.ids)
+    # a compliance facility uses other types than urn:osb:oin; the 20 positions decide, not the type (OPS-02)
+    return frozenset(value.rpartition(":")[2] for value in values if is_oin(value.rpartition(":")[2]))
+
+
+def _same(agreed: Certificate, shown: x509.Certificate) -> bool:
+    return agreed.der is not None and agreed.x509 == shown
+
+
+def _is_loopback(uri: str) -> bool:
+    host = urlsplit(uri).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,5 @@
+"""The command line: `stam-adapter`."""
+
+from adapter.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,45 @@
+"""`run`: the daemon in the foreground, until it is told to stop."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from adapter.cli.output import fail
+from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, fail_configuration, read_config
+from adapter.config import Config, ConfigProblem
+from adapter.daemon import Daemon, Materials
+from adapter.observe import configure_logs
+from adapter.store import StoreProblem
+
+
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the daemon in the foreground.
+
+    It stops on SIGTERM and SIGINT: it takes no new message, lets running work end, and exits with 0.
+    """
+    run_daemon(config)
+
+
+def run_daemon(path: Path, materials: Materials | None = None) -> None:
+    """Run the daemon of a configuration until SIGTERM or SIGINT; tests pass `materials` of their own."""
+    config = read_config(path)
+    configure_logs(config.log.format, config.log.level)
+    try:
+        asyncio.run(_run(config, materials or Materials()))
+    except ConfigProblem as problem:
+        fail_configuration(problem)
+    except StoreProblem as problem:
+        fail(str(problem))
+    except OSError as error:
+        fail(f"cannot start: {error}; is another program listening there, and may this user listen there?")
+
+
+async def _run(config: Config, materials: Materials) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    daemon = Daemon(config, materials)
+    await daemon.start()
+    await stop.wait()
+    await daemon.stop()

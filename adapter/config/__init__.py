@@ -1,0 +1,57 @@
+"""The configuration: one TOML file, checked as a whole before anything starts."""
+
+from adapter.config.load import load_config
+from adapter.config.problems import ConfigProblem
+from adapter.config.settings import (
+    AdminConfig,
+    AdminUser,
+    AgreementConfig,
+    AuthorityConfig,
+    CertificateRenewal,
+    Config,
+    DsoConfig,
+    EbmsConfig,
+    Environment,
+    Flow,
+    LimitsConfig,
+    LinksConfig,
+    LogConfig,
+    NotificationConfig,
+    RetriesConfig,
+    Role,
+    RouteConfig,
+    StoreConfig,
+    TlsConfig,
+    TrustConfig,
+)
+from adapter.config.values import ByteSize, Duration, Listen, parse_duration, parse_size
+
+__all__ = [
+    "AdminConfig",
+    "AdminUser",
+    "AgreementConfig",
+    "AuthorityConfig",
+    "ByteSize",
+    "CertificateRenewal",
+    "Config",
+    "ConfigProblem",
+    "DsoConfig",
+    "Duration",
+    "EbmsConfig",
+    "Environment",
+    "Flow",
+    "LimitsConfig",
+    "LinksConfig",
+    "Listen",
+    "LogConfig",
+    "NotificationConfig",
+    "RetriesConfig",
+    "Role",
+    "RouteConfig",
+    "StoreConfig",
+    "TlsConfig",
+    "TrustConfig",
+    "load_config",
+    "parse_duration",
+    "parse_size",
+]

@@ -1,0 +1,143 @@
+"""Reading a configuration: the file, the files of authorities beside it, the environment, then all checks."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapter.config.checks import check_rules
+from adapter.config.problems import ConfigProblem, Key, Origin, explain
+from adapter.config.settings import Config
+
+_PREFIX = "STAM_ADAPTER__"
+_AUTHORITIES = "authorities.d"
+
+Table = dict[str, Any]
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read and check a configuration.
+
+    Beside the file, each ``authorities.d/<name>.toml`` is one authority. A variable
+    ``STAM_ADAPTER__EBMS__LISTEN`` sets ``ebms.listen``, whatever the file says; letter case does not
+    matter, and a list is written as JSON. All relative paths, also those in ``authorities.d``, are relative
+    to the directory of `path`.
+
+    Args:
+        path: the TOML file.
+        environ: environment variables, as `os.environ`.
+
+    Raises:
+        ConfigProblem: with everything that is wrong, not only the first fault.
+
+    """
+    main = path.absolute()
+    data = _read(path)
+    files = _add_authorities(data, path)
+    variables = _override(data, environ)
+    origin = Origin(path, files, variables)
+    try:
+        config = Config.model_validate(data, context={"base": main.parent})
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ConfigProblem(origin.problem(*explain(detail, Config)) for detail in details) from error
+    problems = [origin.problem(key, text) for key, text in check_rules(config)]
+    if problems:
+        raise ConfigProblem(problems)
+    return config
+
+
+def _read(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigProblem([f"{path}: cannot be read ({reason}); check the path and its rights"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigProblem(
+            [f"{path}: is not UTF-8 text (at byte {error.start}); save it as UTF-8"]
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigProblem([f"{path}: is not valid TOML: {error}; mend that place"]) from error
+
+
+def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
+    """Put each file of ``authorities.d`` in the data as an authority; return the file of each."""
+    files = {file.stem: file for file in sorted((path.parent / _AUTHORITIES).glob("*.toml"))}
+    if not files:
+        return files
+    authorities = data.setdefault("authorities", {})
+    if not isinstance(authorities, dict):
+        return {}
+    twice = sorted(files.keys() & authorities.keys())
+    if twice:
+        raise ConfigProblem(
+            f"{files[name]}: authority {name} is also in {path}; keep one of the two" for name in twice
+        )
+    authorities.update({name: _read(file) for name, file in files.items()})
+    return files
+
+
+def _override(data: Table, environ: Mapping[str, str]) -> dict[Key, str]:
+    """Put the values of environment variables in the data; return the variable of each key."""
+    variables: dict[Key, str] = {}
+    problems: list[str] = []
+    for name in sorted(environ):
+        if not name.upper().startswith(_PREFIX):
+            continue
+        key = _set(data, name[len(_PREFIX) :].lower().split("__"), _value(environ[name]))
+        if key is None:
+            problems.append(
+                f"environment variable {name}: names no place in the configuration; join the names of "
+                f"tables and key by two underscores, as {_PREFIX}EBMS__LISTEN, and give a list as a whole"
+            )
+        else:
+            variables[key] = name
+    if problems:
+        raise ConfigProblem(problems)
+    return variables
+
+
+def _set(table: Table, parts: list[str], value: object) -> Key | None:
+    """Set a value, using keys that are there in whatever letter case.
+
+    Returns: The key that now comes from outside the file: that of the value, or of the first table made for
+    it. None where there is no such place.
+
+    """
+    if not all(parts):
+        return None
+    key: list[str] = []
+    made: Key | None = None
+    *tables, last = parts
+    for part in tables:
+        name = _existing(table, part)
+        key.append(name)
+        if name not in table and made is None:
+            made = tuple(key)
+        inner: object = table.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return None
+        table = inner
+    name = _existing(table, last)
+    table[name] = value
+    return made if made is not None else (*key, name)
+
+
+def _existing(table: Table, part: str) -> str:
+    return next((name for name in table if name.lower() == part), part)
+
+
+def _value(text: str) -> object:
+    # Only what is JSON counts as a list or table: "[::1]:8080" is an address. Numbers and truth values stay
+    # text, which the typed fields read.
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value

@@ -1,0 +1,308 @@
+"""Every option of the configuration, with its default: the typed form of the TOML file, immutable once
+loaded.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from adapter.config.values import (
+    Address,
+    ByteSize,
+    ConfigPath,
+    Duration,
+    Listen,
+    Name,
+    Network,
+    Oin,
+    Party,
+    freeze,
+    resolve,
+)
+
+
+class Environment(StrEnum):
+    """Where the adapter runs; ``test`` allows what the others refuse."""
+
+    PRE = "pre"
+    PROD = "prod"
+    TEST = "test"
+
+
+class Role(StrEnum):
+    """What a user of the admin listener may do; each includes the one before it."""
+
+    LOOK = "look"
+    REPAIR = "repair"
+    ADMINISTER = "administer"
+
+
+class Flow(StrEnum):
+    """What happens with a received message: collect the verzoek and deliver that, or deliver its payloads."""
+
+    STAM = "stam"
+    MESSAGE = "message"
+
+
+class CertificateRenewal(StrEnum):
+    """Which certificate may sign for the partner: another one with the same OIN too, or only the one in the
+    CPA.
+    """
+
+    SAME_OIN = "same-oin"
+    CPA = "cpa"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreConfig(_Section):
+    """``[store]``: database and place of payloads."""
+
+    url: str = "sqlite"
+    payloads: str = "file"
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value != "sqlite" and not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError('is not a database; write "sqlite" or "postgresql://user@host/db"')
+        return value
+
+    @field_validator("payloads")
+    @classmethod
+    def _known_place(cls, value: str) -> str:
+        if value != "file" and not value.startswith("s3://"):
+            raise ValueError('is not a place for payloads; write "file" or "s3://bucket/prefix"')
+        return value
+
+
+class TrustConfig(_Section):
+    """``[trust]``: root certificates, several at a time."""
+
+    roots: tuple[ConfigPath, ...] = ()
+
+
+class TlsConfig(_Section):
+    """``[ebms.tls]`` and ``[admin.tls]``: certificate (with chain) and key of a listener."""
+
+    certificate: ConfigPath
+    key: ConfigPath
+
+
+class EbmsConfig(_Section):
+    """``[ebms]``: the listener for partners. Without ``tls`` it speaks plain HTTP, for tests and behind a
+    proxy.
+    """
+
+    listen: Address = Listen("0.0.0.0", 8443)  # noqa: S104 - partners come from outside
+    path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")] = "/ebms"
+    max_message: ByteSize = 100 * 1024 * 1024
+    read_timeout: Duration = timedelta(seconds=30)
+    trusted_proxies: tuple[Network, ...] = ()
+    tls: TlsConfig | None = None
+
+
+class AdminUser(_Section):
+    """``[[admin.users]]``: who may use status page and APIs, and for which authorities (``*`` is all)."""
+
+    name: Name
+    token_file: ConfigPath
+    role: Role
+    authorities: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class AdminConfig(_Section):
+    """``[admin]``: the listener for operators and their tools."""
+
+    listen: Address = Listen("127.0.0.1", 8080)
+    trusted_proxies: tuple[Network, ...] = ()
+    tls: TlsConfig | None = None
+    users: tuple[AdminUser, ...] = ()
+
+
+class RetriesConfig(_Section):
+    """``[retries]``: how soon, how seldom and how long work that failed is tried again."""
+
+    first: Duration = timedelta(seconds=10)
+    max: Duration = timedelta(hours=1)
+    give_up: Duration = timedelta(days=5)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.first <= self.max <= self.give_up:
+            raise ValueError("first, max and give_up are out of order; make each at least the one before it")
+        return self
+
+
+class LogConfig(_Section):
+    """``[log]``: form and lowest level of the log lines."""
+
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+
+class LimitsConfig(_Section):
+    """``[limits]``: how many jobs run at the same time, over all authorities."""
+
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+
+
+class AgreementConfig(_Section):
+    """``[authorities.<name>.agreements."<CPA id>"]``: what differs from the defaults for one agreement."""
+
+    acts_for: tuple[Oin, ...] = ()
+    certificate_renewal: CertificateRenewal = CertificateRenewal.SAME_OIN
+    legacy: bool = False
+    lenient: bool = False
+    strict: bool = False
+    max_message: ByteSize | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.lenient and self.strict:
+            raise ValueError("lenient and strict are both true; choose one")
+        return self
+
+
+class LinksConfig(_Section):
+    """``[authorities.<name>.dso.links]``: the relation names by which the references name each kind of link.
+
+    They are compared without case and punctuation; a relation in none of the lists counts as a document.
+    """
+
+    verzoek: tuple[str, ...] = (
+        "verzoek",
+        "verzoekXML",
+        "verzoekbericht",
+        "stam",
+        "stamXML",
+        "xml",
+        "samenvatting",
+    )
+    pdf: tuple[str, ...] = (
+        "pdf",
+        "verzoekPDF",
+        "publiceerbarePDF",
+        "publiceerbaarPDF",
+        "publiceerbareVersie",
+    )
+    document: tuple[str, ...] = ("document", "documenten", "bijlage", "bijlagen")
+
+
+class DsoConfig(_Section):
+    """``[authorities.<name>.dso]``: the API Verzoek afhandelen, needed where a route has flow ``stam``."""
+
+    url: str
+    references: str = "/verzoeken/{verzoeknummer}"
+    search: str = "/verzoeken/_zoek"
+    oin_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "OIN"
+    hosts: tuple[str, ...] = ()
+    links: LinksConfig = LinksConfig()
+    timeout: Duration = timedelta(seconds=60)
+    certificate: ConfigPath | None = None
+    key: ConfigPath | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("is not a base URL; write https://host/path")
+        return value
+
+    @field_validator("references")
+    @classmethod
+    def _names_the_verzoek(cls, value: str) -> str:
+        if "{verzoeknummer}" not in value:
+            raise ValueError("has no {verzoeknummer}; put it where the number belongs")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together; give both, or neither to use the authority's")
+        return self
+
+
+class NotificationConfig(_Section):
+    """``[authorities.<name>.notification]``: where a notification carries the verzoeknummer, by local
+    name.
+    """
+
+    roots: Annotated[tuple[str, ...], Field(min_length=1)] = ("triggerbericht", "verzoeknotificatie")
+    verzoeknummer: Annotated[str, Field(min_length=1)] = "verzoeknummer"
+
+
+class RouteConfig(_Section):
+    """``[[authorities.<name>.routes]]``: which messages take which flow to which sink; left out matches
+    all.
+    """
+
+    service: str | None = None
+    action: str | None = None
+    flow: Flow
+    sink: str
+
+
+def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
+    kind = table.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise ValueError('has no type; add one, as type = "directory"')
+    path = table.get("path")
+    located = dict(table) | ({"path": str(resolve(Path(path), info))} if isinstance(path, str) else {})
+    frozen: Mapping[str, Any] = freeze(located)
+    return frozen
+
+
+# The options of a sink stay a raw table here: only the sink knows them, and it stands on a higher floor.
+SinkTable = Annotated[Mapping[str, Any], AfterValidator(_sink_table)]
+
+
+class AuthorityConfig(_Section):
+    """``[authorities.<name>]``: one competent authority, with what it agreed, and where its messages go."""
+
+    party: Party
+    cpas: tuple[ConfigPath, ...] = ()
+    certificate: ConfigPath
+    key: ConfigPath
+    agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
+        default_factory=lambda: freeze({})
+    )
+    dso: DsoConfig | None = None
+    notification: NotificationConfig = NotificationConfig()
+    routes: tuple[RouteConfig, ...] = ()
+    sinks: Annotated[Mapping[Name, SinkTable], AfterValidator(freeze)] = Field(
+        default_factory=lambda: freeze({})
+    )
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    environment: Environment
+    state: ConfigPath = Field(default=Path("var"), validate_default=True)
+    store: StoreConfig = StoreConfig()
+    trust: TrustConfig = TrustConfig()
+    ebms: EbmsConfig = EbmsConfig()
+    admin: AdminConfig = AdminConfig()
+    retries: RetriesConfig = RetriesConfig()
+    log: LogConfig = LogConfig()
+    limits: LimitsConfig = LimitsConfig()
+    authorities: Annotated[Mapping[Name, AuthorityConfig], AfterValidator(freeze)] = Field(
+        default_factory=lambda: freeze({})
+    )

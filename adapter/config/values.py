@@ -1,0 +1,174 @@
+"""The kinds of value a configuration has beside text: sizes, durations, addresses, paths, PartyIds."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from adapter.pki import is_oin, strip_suffix
+
+_SIZE = re.compile(r"(\d+) ?(B|kB|MB|GB|KiB|MiB|GiB)?")
+_UNITS = {
+    None: 1,
+    "B": 1,
+    "kB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+_DURATION = re.compile(r"(\d+) ?(ms|s|m|h|d)")
+_SPANS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_MAX_DAYS = 3650
+_MAX_PORT = 65535
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OIN_URN = "urn:osb:oin:"
+
+
+def parse_size(value: object) -> int:
+    """Return a number of octets from ``"100 MiB"``, ``"64 kB"`` or a number.
+
+    Raises:
+        ValueError: it is none of these, or zero.
+
+    """
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise ValueError(
+            'is not a size; write a number of bytes, or as "100 MiB" (kB, MB, GB, KiB, MiB, GiB)'
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return a time span, longer than zero, from ``"10s"``, ``"250ms"``, ``"5m"``, ``"1h"`` or ``"5d"``.
+
+    Raises:
+        ValueError: it is none of these, or longer than ten years.
+
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    wrong = 'is not a duration; write a number with a unit, as "10s" (ms, s, m, h, d)'
+    if match is None or len(match[1]) > len(str(_MAX_DAYS * 24 * 3600)):
+        raise ValueError(wrong)
+    span = int(match[1]) * _SPANS[match[2]]
+    if not timedelta() < span <= timedelta(days=_MAX_DAYS):
+        raise ValueError(wrong)
+    return span
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a listener listens: a host name or IP address (without brackets), and a port; 0 is any free
+    port.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read ``host:port``; an IPv6 address stands in brackets.
+
+        Raises:
+            ValueError: it is something else.
+
+        """
+        if isinstance(value, cls):
+            return value
+        host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+        bracketed = host.startswith("[") and host.endswith("]")
+        host = host[1:-1] if bracketed else host
+        if not colon or not host or (":" in host) != bracketed or not port.isascii() or not port.isdigit():
+            raise ValueError(
+                'is not an address to listen on; write host:port, as "127.0.0.1:8080" or "[::1]:8080"'
+            )
+        if int(port) > _MAX_PORT:
+            raise ValueError(f"has a port above {_MAX_PORT}")
+        return cls(host, int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def resolve(path: Path, info: ValidationInfo) -> Path:
+    """Make a path absolute, relative to the directory of the configuration file where that is known."""
+    base: Path | None = (info.context or {}).get("base")
+    return base / path if base is not None else path
+
+
+def freeze(value: Any) -> Any:
+    """Return a raw table that cannot be changed: tables as mapping proxies, lists as tuples."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+    return tuple(freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def check_name(name: str) -> str:
+    """Accept a name of an authority or sink: it labels counters and becomes part of file names."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(
+            "is not a name; use letters, digits, '-', '_' and '.', and start with a letter or digit"
+        )
+    return name
+
+
+def check_oin(text: str) -> str:
+    """Accept an OIN."""
+    if not is_oin(text):
+        raise ValueError(f"{text!r} is not an OIN of 20 positions, as 00000001001100415000")
+    return text
+
+
+def check_party(text: str) -> str:
+    """Accept a PartyId: an OIN, with or without its URN and the suffix of a test environment (KV ch05)."""
+    if not is_oin(strip_suffix(text).removeprefix(_OIN_URN)):
+        raise ValueError(
+            f"{text!r} is not a PartyId; write it as in the CPA, as urn:osb:oin:00000001001100415000"
+        )
+    return text
+
+
+def check_network(text: str) -> str:
+    """Accept an IP address or a network in CIDR form."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an IP address or network, as 10.0.0.7 or 10.0.0.0/24") from error
+    return text
+
+
+ByteSize = Annotated[int, BeforeValidator(parse_size)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Address = Annotated[Listen, BeforeValidator(Listen.parse)]
+ConfigPath = Annotated[Path, AfterValidator(resolve)]
+Name = Annotated[str, AfterValidator(check_name)]
+Oin = Annotated[str, AfterValidator(check_oin)]
+Party = Annotated[str, AfterValidator(check_party)]
+Network = Annotated[str, AfterValidator(check_network)]

@@ -1,0 +1,214 @@
+"""The daemon: the composition root, which builds every object, hands them to each other, and runs them.
+
+Start is in an order in which nothing is accepted before it can be kept and worked on: store, agreements, worker,
+listeners. Stop is the reverse: listeners first, then the worker within a grace, then the store.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from adapter.admin import create_admin_app
+from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
+from adapter.daemon.collecting import Sources
+from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.readiness import Readiness
+from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.router import Router
+from adapter.daemon.sinks import Sinks, make_sinks
+from adapter.delivery import Deliverer
+from adapter.msh import Endpoint, Intake, Outbox, Partners, Receiver
+from adapter.observe import Metrics, get_logger
+from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
+from adapter.stam import Collector
+from adapter.store import Database, JobKind, Spool, known_spool_keys, migrate, open_database
+from adapter.work import Handler, Limits, RetryPolicy, Worker
+
+log = get_logger(__name__)
+
+GRACE: Final = timedelta(seconds=20)
+"""How long running work may take to end when the daemon stops."""
+
+_KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER)
+
+
+def utc_now() -> datetime:
+    """The clock of the daemon."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """How the daemon gets the things that touch the world outside; tests wrap them to stop it at any step."""
+
+    open_database: Callable[[Config], Database] = lambda config: open_database(
+        config.store.url, config.state, exclusive=True
+    )
+    open_spool: Callable[[Path], Spool] = Spool
+    make_sinks: Callable[[Config], Sinks] = make_sinks
+    clock: Callable[[], datetime] = utc_now
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One running adapter.
+
+    `ebms_port` and `admin_port` are the ports that are listened on, once started: a configuration may ask for
+    port 0, which means any.
+    """
+
+    config: Config
+    materials: Materials = field(default_factory=Materials)
+    metrics: Metrics = field(default_factory=Metrics)
+    ebms_port: int = 0
+    admin_port: int = 0
+    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Start everything, and return when messages are received.
+
+        Raises ConfigProblem, StoreProblem or OSError (a port that is taken); nothing is then left running.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Stop receiving, let running work end, and close."""
+        log.info("stopping", action="daemon.stopping")
+        await self._closing.aclose()
+        log.info("stopped", action="daemon.stopped")
+
+    async def _start(self) -> None:
+        config, clock = self.config, self.materials.clock
+        _warn_about(config)
+        keys = await asyncio.to_thread(load_keys, config)
+        trust = load_trust(config)
+        sinks = self.materials.make_sinks(config)
+        for sink in sinks.values():
+            self._closing.push_async_callback(sink.close)
+        await asyncio.to_thread(migrate, config.store.url, config.state)
+        db = self.materials.open_database(config)
+        self._closing.push_async_callback(db.close)
+        spool = self.materials.open_spool(config.state / "spool")
+        await self._sweep(db, spool)
+        registry = Registry(config, keys, db, self.metrics, clock)
+        await registry.import_files()
+        await registry.refresh()
+        test = config.environment is Environment.TEST
+        partners = Partners(registry.current, trust, test)
+        self._closing.push_async_callback(partners.close)
+        sources = Sources(config, keys, trust, clock)
+        self._closing.push_async_callback(sources.close)
+        handlers: dict[str, Handler] = {
+            JobKind.SEND: Outbox(db, registry.current, partners, self.metrics, clock),
+            JobKind.ROUTE: Router(db, spool, registry.current, clock),
+            JobKind.COLLECT: Collector(db, spool, sources.source, self.metrics, clock),
+            JobKind.DELIVER: Deliverer(
+                db, spool, lambda authority, name: sinks.get((authority, name)), self.metrics, clock
+            ),
+        }
+        worker = self._worker(db, handlers)
+        await worker.start()
+        self._closing.push_async_callback(worker.stop, GRACE)
+        self._background(registry.watch(), "registry")
+        self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
+        receiver = Receiver(db, spool, registry.current, trust, self.metrics, clock, test=test)
+        readiness = Readiness(db, worker, registry, config.state)
+        await self._listen_admin(readiness)
+        await self._listen_ebms(receiver, spool, trust)
+        log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+
+    async def _sweep(self, db: Database, spool: Spool) -> None:
+        """Remove what a crash left in the spool without a row that names it."""
+        swept = await spool.sweep(await db.read(known_spool_keys))
+        if swept:
+            log.info("removed files that belong to no message", action="spool.swept", files=swept)
+
+    def _worker(self, db: Database, handlers: dict[str, Handler]) -> Worker:
+        retries = self.config.retries
+        return Worker(
+            db,
+            handlers,
+            RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
+            clock=self.materials.clock,
+            limits=Limits(concurrency=self.config.limits.concurrency),
+            observer=JobCounter(self.metrics),
+            exclusive=True,
+        )
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+
+        async def end() -> None:
+            task.cancel()
+            # a task that had failed says so here, at the latest
+            result = (await asyncio.gather(task, return_exceptions=True))[0]
+            if isinstance(result, Exception):
+                log.error(
+                    "background work had failed",
+                    action="daemon.background_failed",
+                    name=name,
+                    error=repr(result),
+                )
+
+        self._closing.push_async_callback(end)
+
+    async def _listen_ebms(self, receiver: Receiver, spool: Spool, trust: TrustStore) -> None:
+        ebms = self.config.ebms
+        per_agreement = [
+            agreement.max_message
+            for authority in self.config.authorities.values()
+            for agreement in authority.agreements.values()
+            if agreement.max_message is not None
+        ]
+        intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
+        endpoint = Endpoint(receiver, intake, ebms.path, plain=ebms.tls is None and receiver.test)
+        self.ebms_port = await self._listen(endpoint.application(), ebms.listen, ebms.tls, trust)
+
+    async def _listen_admin(self, readiness: Readiness) -> None:
+        app = create_admin_app(checks=readiness.checks(), metrics=self.metrics)
+        self.admin_port = await self._listen(app, self.config.admin.listen, self.config.admin.tls, None)
+
+    async def _listen(
+        self, app: web.Application, listen: Listen, tls: TlsConfig | None, trust: TrustStore | None
+    ) -> int:
+        """Listen, and return the port."""
+        context = None
+        if tls is not None:
+            try:
+                context = server_context(load_key_pair(tls.certificate, tls.key), trust)
+            except KeyProblem as problem:
+                raise ConfigProblem([str(problem)]) from problem
+        # requests that run get time to end; new ones are refused as soon as the listener closes
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)
+        await site.start()
+        return int(runner.addresses[0][1])
+
+
+def load_trust(config: Config) -> TrustStore:
+    """The configured roots. Raises ConfigProblem where one cannot be used."""
+    try:
+        return TrustStore.from_files(config.trust.roots)
+    except KeyProblem as problem:
+        raise ConfigProblem([f"trust.roots: {problem}"]) from problem
+
+
+def _warn_about(config: Config) -> None:
+    if config.environment is Environment.TEST and config.ebms.tls is None:
+        log.warning(
+            "plain HTTP: peers are not identified; only for tests on this machine",
+            action="daemon.plain_http",
+            listen=str(config.ebms.listen),
+        )

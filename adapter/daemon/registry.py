@@ -1,0 +1,146 @@
+"""The registry: the current snapshot of authorities, renewed when the agreements in the store change.
+
+A CPA file of the configuration is imported at start; a CPA that is added or withdrawn later, by this process or
+another, is noticed within seconds. A message that is being judged keeps the snapshot it started with.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from adapter.authorities import AgreementDocument, Authorities, build_authorities
+from adapter.config import Config, ConfigProblem
+from adapter.observe import Metrics, get_logger
+from adapter.pki import KeyPair, KeyProblem, load_key_pair
+from adapter.store import (
+    CpaOwnedByOther,
+    Database,
+    StoreProblem,
+    active_agreements,
+    agreements_version,
+    import_cpa_file,
+)
+from cpa import CpaError, parse_cpa
+
+log = get_logger(__name__)
+
+_QUIET = 1.0
+"""Seconds between two looks at the agreements: under traffic the store changes many times a second."""
+
+_IDLE = 30.0
+
+
+def load_keys(config: Config) -> Mapping[str, KeyPair]:
+    """The key pair of every authority. Raises ConfigProblem with every file that cannot be used."""
+    keys: dict[str, KeyPair] = {}
+    problems: list[str] = []
+    for name, authority in config.authorities.items():
+        try:
+            keys[name] = load_key_pair(authority.certificate, authority.key)
+        except KeyProblem as problem:
+            problems.append(f"authority {name}: {problem}")
+    if problems:
+        raise ConfigProblem(problems)
+    return keys
+
+
+@dataclass(slots=True)
+class Registry:
+    """Holds the snapshot; `current` is what everybody asks for the authorities of the moment."""
+
+    config: Config
+    keys: Mapping[str, KeyPair]
+    db: Database
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    problems: tuple[str, ...] = ()
+    _snapshot: Authorities = field(default_factory=lambda: Authorities({}))
+
+    def current(self) -> Authorities:
+        """The authorities at this moment."""
+        return self._snapshot
+
+    async def import_files(self) -> None:
+        """Import the CPA files of the configuration that changed since they were last imported.
+
+        Raises ConfigProblem for a file that cannot be read or is no CPA: the daemon then does not start.
+        """
+        problems = [
+            problem
+            for name, authority in self.config.authorities.items()
+            for path in authority.cpas
+            if (problem := await self._import_file(name, path)) is not None
+        ]
+        if problems:
+            raise ConfigProblem(problems)
+
+    async def _import_file(self, authority: str, path: Path) -> str | None:
+        try:
+            document = await asyncio.to_thread(path.read_bytes)
+            cpa_id = parse_cpa(document).cpa_id
+            result = await self.db.write(
+                import_cpa_file,
+                authority,
+                path,
+                hashlib.sha256(document).hexdigest(),
+                cpa_id,
+                document,
+                self.clock(),
+            )
+        except OSError as error:
+            return f"authority {authority}: {path} cannot be read: {error.strerror}; correct `cpas`"
+        except (CpaError, CpaOwnedByOther) as problem:
+            return f"authority {authority}: {path}: {problem}"
+        log.info(
+            f"CPA file {'imported' if result.imported else 'not imported'}",
+            action="cpa.imported" if result.imported else "cpa.unchanged",
+            authority=authority,
+            cpa_id=cpa_id,
+            path=str(path),
+            reason=result.reason,
+        )
+        return None
+
+    async def refresh(self) -> None:
+        """Build a new snapshot when the active agreements are other than those of the present one."""
+        version = await self.db.read(agreements_version)
+        if version == self._snapshot.version and self._snapshot.by_name:
+            return
+        rows = await self.db.read(active_agreements)
+        documents = [AgreementDocument(row.authority, row.cpa_id, row.document) for row in rows]
+        self._snapshot, self.problems = await asyncio.to_thread(
+            build_authorities, self.config.authorities, self.keys, documents, version
+        )
+        for problem in self.problems:
+            log.error("an agreement cannot be used", action="cpa.unusable", reason=problem)
+        self._report()
+
+    async def watch(self) -> None:
+        """Keep the snapshot up to date, until cancelled."""
+        while True:
+            seen = self.db.changes.count
+            try:
+                await self.refresh()
+            except StoreProblem as problem:
+                log.warning("the agreements cannot be read now", action="cpa.not_read", reason=str(problem))
+            await asyncio.sleep(_QUIET)
+            await self.db.wait_for_change(_IDLE, since=seen)
+
+    def _report(self) -> None:
+        for name, authority in self._snapshot.by_name.items():
+            ends = [known.agreement.end for known in authority.agreements]
+            if ends:
+                self.metrics.agreement_end_seconds.labels(authority=name).set(min(ends).timestamp())
+            expiry = authority.keys.certificate.not_valid_after_utc
+            self.metrics.certificate_not_after_seconds.labels(authority=name, kind="own").set(
+                expiry.timestamp()
+            )
+        log.info(
+            "agreements in use",
+            action="cpa.in_use",
+            authorities=len(self._snapshot.by_name),
+            agreements=[known.cpa_id for known in self._snapshot.agreements()],
+        )

@@ -1,0 +1,231 @@
+"""The job that hands one delivery to its sink and records what came of it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from adapter.delivery.contract import (
+    ContentDamaged,
+    Delivered,
+    Handover,
+    Json,
+    Outcome,
+    Permanent,
+    Sink,
+    Temporary,
+)
+from adapter.delivery.handover import Package, handover_of, load_package
+from adapter.observe import Metrics, bound, get_logger
+from adapter.store import (
+    Content,
+    Database,
+    DeliveryState,
+    Done,
+    Job,
+    JobOutcome,
+    MessageState,
+    NotFound,
+    Park,
+    Retry,
+    Spool,
+    SpoolDamaged,
+    StaleState,
+    StoredDelivery,
+    finish_job,
+    get_message,
+    set_checkpoint,
+    set_delivery_state,
+    set_message_state,
+)
+
+log = get_logger(__name__)
+
+Clock = Callable[[], datetime]
+SinkLookup = Callable[[str, str], Sink | None]
+"""The sink of an authority by its name, as the configuration is now; None when there is none."""
+
+
+class Deliverer:
+    """The handler of jobs of kind `deliver`; the subject of such a job is a delivery."""
+
+    def __init__(self, db: Database, spool: Spool, sinks: SinkLookup, metrics: Metrics, clock: Clock) -> None:
+        self._db = db
+        self._spool = spool
+        self._sinks = sinks
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, job: Job) -> JobOutcome:
+        """Makes one attempt.
+
+        Delivered: the new state and the end of the job are one transaction. Temporary, and every exception
+        of the sink: Retry. Permanent, and stored content that is gone or changed: Park, which parks the
+        delivery.
+        """
+        package = await self._db.read(load_package, job.subject)
+        delivery = package.delivery
+        if delivery.state is DeliveryState.COLLECTING:
+            return Park("the delivery is not collected yet: this job was made too early")
+        if delivery.state not in {DeliveryState.READY, DeliveryState.PARKED}:
+            return Done()  # delivered, skipped or repeated meanwhile
+        with bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer):
+            outcome = await self._attempt(package)
+            self._report(delivery, outcome)
+            return await self._settle(job, delivery, outcome)
+
+    async def _attempt(self, package: Package) -> Outcome:
+        delivery = package.delivery
+        sink = self._sinks(delivery.authority, delivery.sink)
+        if sink is None:
+            return Temporary(
+                f"authority {delivery.authority} has no sink {delivery.sink!r} in the configuration: add it"
+            )
+        reader = _CheckedReader(self._spool)
+        try:
+            handover = handover_of(package, reader.opener)
+            await reader.require_present()
+        except ContentDamaged as damage:
+            return Permanent(str(damage))
+        with self._metrics.delivery_seconds.labels(delivery.authority, delivery.sink).time():
+            outcome = await self._call(sink, handover, StoreCheckpoint(self._db, package, self._clock))
+        # Whatever a sink made of it: with damaged content nothing was delivered.
+        return Permanent(reader.damage) if reader.damage is not None else outcome
+
+    async def _call(self, sink: Sink, handover: Handover, checkpoint: "StoreCheckpoint") -> Outcome:
+        try:
+            return await sink.deliver(handover, checkpoint)
+        except ContentDamaged as damage:
+            return Permanent(str(damage))
+        except Exception as error:
+            # A sink is a plug-in with somebody else's system behind it; what it did not foresee is temporary.
+            log.exception(
+                "a sink failed unexpectedly",
+                action="delivery.sink_failed",
+                sink=handover.sink,
+                key=handover.key,
+            )
+            self._metrics.unexpected_errors_total.labels(kind="sink").inc()
+            return Temporary(
+                f"the sink failed unexpectedly ({type(error).__name__}); the log has the details"
+            )
+
+    def _report(self, delivery: StoredDelivery, outcome: Outcome) -> None:
+        word = type(outcome).__name__.lower()
+        self._metrics.delivered_total.labels(delivery.authority, delivery.sink, word).inc()
+        facts = {"sink": delivery.sink, "delivery": delivery.id, "message_id": delivery.message_id}
+        if isinstance(outcome, Delivered):
+            log.info("delivered", action="delivery.delivered", reference=outcome.reference, **facts)
+        else:
+            log.warning("not delivered", action=f"delivery.{word}", reason=outcome.reason, **facts)
+
+    async def _settle(self, job: Job, delivery: StoredDelivery, outcome: Outcome) -> JobOutcome:
+        if isinstance(outcome, Temporary):
+            return Retry(outcome.reason, outcome.after)
+        if isinstance(outcome, Permanent):
+            return Park(outcome.reason)
+        try:
+            await self._db.write(_finish, job, delivery, self._clock())
+        except StaleState as stale:
+            # An operator skipped it while the sink was at work: what the operator said stands.
+            log.warning(
+                "a delivery was skipped after all, but the sink has it",
+                action="delivery.overtaken",
+                error=str(stale),
+            )
+            return Done()
+        return Done(already_finished=True)
+
+
+class StoreCheckpoint:
+    """The checkpoint of one delivery, kept in the store."""
+
+    def __init__(self, db: Database, package: Package, clock: Clock) -> None:
+        self._db = db
+        self._delivery = package.delivery.id
+        self._known: dict[str, Json] = dict(package.checkpoints)
+        self._clock = clock
+
+    def get(self, step: str) -> Json | None:
+        """What was set for this step in this or an earlier attempt."""
+        return self._known.get(step)
+
+    async def set(self, step: str, value: Json) -> None:
+        """Commits the result of a step."""
+        await self._db.write(set_checkpoint, self._delivery, step, dict(value), self._clock())
+        self._known[step] = value
+
+
+class _CheckedReader:
+    """Opens content of the spool so that a read to its end proves that it is what was stored."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._contents: dict[str, Content] = {}
+        self.damage: str | None = None
+
+    def opener(self, path: str, content: Content) -> Callable[[], AsyncGenerator[bytes, None]]:
+        """What a handover file has as `open`."""
+        self._contents[path] = content
+        return lambda: self._read(path, content)
+
+    async def require_present(self) -> None:
+        """Raises ContentDamaged when what an opener was made for is gone or has another size."""
+        await asyncio.to_thread(self._require_present)
+
+    def _require_present(self) -> None:
+        for path, content in self._contents.items():
+            stored = self._spool.path_of(content)
+            size = len(content.inline or b"") if stored is None else _size(stored)
+            if size != content.size:
+                found = "gone" if size is None else f"{size} octets"
+                raise self._damaged(f"stored content of {path} is {found}, it was {content.size} octets")
+
+    async def _read(self, path: str, content: Content) -> AsyncGenerator[bytes, None]:
+        digest = hashlib.sha256()
+        size = 0
+        chunks = self._spool.open(content)
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                digest.update(chunk)
+                yield chunk
+        except SpoolDamaged as error:
+            raise self._damaged(f"stored content of {path} cannot be read: {error}") from error
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        if size != content.size or digest.hexdigest() != content.sha256:
+            raise self._damaged(
+                f"stored content of {path} is not what was stored: its size or digest differs"
+            )
+
+    def _damaged(self, reason: str) -> ContentDamaged:
+        self.damage = reason
+        return ContentDamaged(reason)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _finish(conn: Connection, job: Job, delivery: StoredDelivery, now: datetime) -> None:
+    set_delivery_state(conn, delivery.id, delivery.state, DeliveryState.DELIVERED, None, now)
+    if delivery.message is not None:
+        _mark_processed(conn, delivery.message, now)
+    finish_job(conn, job)
+
+
+def _mark_processed(conn: Connection, message: int, now: datetime) -> None:
+    try:
+        state = get_message(conn, message).state
+    except NotFound:
+        return  # removed by retention
+    if state is MessageState.RECEIVED:
+        set_message_state(conn, message, MessageState.RECEIVED, MessageState.PROCESSED, None, now)

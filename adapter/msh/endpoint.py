@@ -1,0 +1,110 @@
+"""The HTTP endpoint: one path, POST only, and an HTTP status for everything that can happen to a request.
+
+Who the peer is comes first: before its body is read it must be the partner of one of our agreements (step 2a).
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+from multidict import CIMultiDict
+from sqlalchemy.exc import OperationalError
+
+from adapter.ebms import FaultCode, Forbidden, SoapFault
+from adapter.msh.answer import FORBIDDEN, UNAVAILABLE, Answer, fault_answer
+from adapter.msh.intake import BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
+from adapter.msh.peer import Peer, admit, identify
+from adapter.msh.receive import Receiver
+from adapter.msh.reply import CannotSign
+from adapter.observe import bound, get_logger
+from adapter.store import StoreProblem
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Serves the ebMS endpoint; `plain` where there is no TLS and peers are not identified (tests)."""
+
+    receiver: Receiver
+    intake: Intake
+    path: str
+    plain: bool
+
+    def application(self) -> web.Application:
+        """The aiohttp application: this path, and 404 for every other."""
+        app = web.Application()
+        app.router.add_route("*", self.path, self.handle)
+        return app
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; whatever happens, with a defined status and one line in the log."""
+        if request.method != "POST":
+            return _response(Answer(405, headers=(("Allow", "POST"),)))
+        metrics = self.receiver.metrics
+        with bound(peer_address=request.remote or ""), metrics.receiving.track_inprogress():
+            return _response(await self._answer(request))
+
+    async def _answer(self, request: web.Request) -> Answer:
+        peer = identify(request, plain=self.plain)
+        try:
+            admit(peer, self.receiver.authorities(), test=self.receiver.test)
+            _check_soap_action(request)
+            incoming = await self.intake.take(request)
+            return await self.receiver.receive(peer, incoming)
+        except Forbidden as forbidden:
+            # the security log: what was shown, never told to the peer
+            return self._refuse(FORBIDDEN, forbidden.reason, "peer.refused", str(forbidden), peer)
+        except SoapFault as fault:
+            return self._refuse(fault_answer(fault), fault.reason, "request.fault", fault.detail, peer)
+        except UnsupportedType as problem:
+            return self._refuse(Answer(415), "content_type", "request.refused", str(problem), peer)
+        except BodyTooLarge as problem:
+            return self._refuse(Answer(413), "too_large", "request.refused", str(problem), peer)
+        except BodyTooSlow as problem:
+            return self._refuse(Answer(408), "too_slow", "request.refused", str(problem), peer)
+        except CannotSign as problem:
+            return self._refuse(UNAVAILABLE, "cannot_sign", "request.postponed", str(problem), peer)
+        except (StoreProblem, OperationalError, OSError) as problem:
+            log.exception("the message cannot be stored now", action="request.not_stored")
+            return self._refuse(UNAVAILABLE, "store", "request.postponed", type(problem).__name__, peer)
+        except asyncio.CancelledError:
+            log.info("the peer went away", action="request.cancelled", peer=str(peer))
+            raise
+        except Exception:
+            # nothing may escape without an answer: the partner gets a temporary failure and comes again
+            log.exception("an unexpected error; please report it", action="request.failed")
+            self.receiver.metrics.unexpected_errors_total.labels(kind="receive").inc()
+            return self._refuse(UNAVAILABLE, "unexpected", "request.postponed", "see the line before", peer)
+
+    def _refuse(self, answer: Answer, reason: str, action: str, detail: str, peer: Peer) -> Answer:
+        self.receiver.metrics.refused_total.labels(reason=reason).inc()
+        log.warning(
+            f"request answered with HTTP {answer.status}",
+            action=action,
+            reason=reason,
+            detail=detail,
+            status=answer.status,
+            peer=str(peer),
+        )
+        return answer
+
+
+def _check_soap_action(request: web.Request) -> None:
+    value = request.headers.get("SOAPAction", "")
+    if value.strip() not in {'"ebXML"', "ebXML"}:
+        raise SoapFault(
+            FaultCode.CLIENT,
+            "soap_action",
+            "The SOAPAction is not ebXML",
+            f"the SOAPAction is {value[:100]!r}",
+        )
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = CIMultiDict(answer.headers)
+    if answer.content_type is not None:
+        headers["Content-Type"] = answer.content_type
+    # no banner: the peer need not know what it talks to
+    headers["Server"] = "ebms"
+    return web.Response(status=answer.status, body=answer.body or None, headers=headers)

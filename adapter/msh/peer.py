@@ -1,0 +1,55 @@
+"""Who is at the other end of a connection: the certificate it showed, and the OIN in it."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+from cryptography import x509
+
+from adapter.authorities import Authorities, KnownAgreement
+from adapter.ebms import Forbidden
+from adapter.pki import oin_of, peer_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The peer of one request.
+
+    `certificate` is the one of the TLS handshake, whose chain the handshake has verified. `anonymous` is a plain
+    HTTP connection in a test set-up, for which the identity steps are skipped.
+    """
+
+    address: str
+    certificate: x509.Certificate | None = None
+    oin: str | None = None
+    anonymous: bool = False
+
+    def __str__(self) -> str:
+        shown = self.oin or (
+            self.certificate.subject.rfc4514_string() if self.certificate else "no certificate"
+        )
+        return f"{shown} at {self.address}"
+
+
+def identify(request: web.BaseRequest, *, plain: bool) -> Peer:
+    """Who sends this request; `plain` says that this listener has no TLS and peers need no certificate."""
+    address = request.remote or "unknown"
+    if plain:
+        return Peer(address, anonymous=True)
+    transport = request.transport
+    certificate = peer_certificate(transport.get_extra_info("ssl_object") if transport is not None else None)
+    return Peer(address, certificate, oin_of(certificate) if certificate is not None else None)
+
+
+def admit(peer: Peer, authorities: Authorities, *, test: bool) -> None:
+    """Step 2a: the peer is the partner of one of our agreements, or acts for one. Raises Forbidden."""
+    if not peer.anonymous and not authorities.admits(peer.oin, peer.certificate, test=test):
+        raise Forbidden("peer_unknown", f"{peer} is not the partner of any agreement, and acts for none")
+
+
+def admit_to(peer: Peer, known: KnownAgreement, *, test: bool) -> None:
+    """Steps 13a and 15: the peer is the partner of this agreement, or acts for it. Raises Forbidden.
+
+    From is compared with the agreement apart from this (step 14), so that the three are the same party.
+    """
+    if not peer.anonymous and not known.admits(peer.oin, peer.certificate, test=test):
+        raise Forbidden("peer_of_other_agreement", f"{peer} is not the partner of agreement {known.cpa_id}")

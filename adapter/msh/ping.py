@@ -1,0 +1,46 @@
+"""Pings that we send: the test of agreement, addresses, TLS and routing in one (EB 8, 2.5).
+
+A Ping is stored and sent by the daemon's outbox; the Pong comes back in the response or to the daemon's endpoint.
+Whoever asked for the Ping, in this process or another, watches its state in the store.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from adapter.authorities import KnownAgreement
+from adapter.ebms import MSH_SERVICE, MessageHeader, Party, SignalAction, build_signal, serialize
+from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host
+from adapter.store import Direction, MessageKind, NewMessage
+from cpa import Service
+
+PING_LIFE: Final = timedelta(seconds=60)
+"""How long an answer to a Ping is awaited by default."""
+
+
+def new_ping(
+    known: KnownAgreement,
+    now: datetime,
+    *,
+    life: timedelta = PING_LIFE,
+    make_id: IdMaker = new_message_id,
+) -> NewMessage:
+    """A Ping to the partner of an agreement, to be stored with `reply.send_job` (PNG-02)."""
+    message_id = make_id(own_host(known))
+    header = MessageHeader(
+        sender=Party(known.agreement.us.ids[:1]),
+        receiver=Party(known.agreement.them.ids[:1]),
+        cpa_id=known.cpa_id,
+        conversation_id=message_id,
+        service=Service(MSH_SERVICE),
+        action=SignalAction.PING,
+        message_id=message_id,
+        timestamp=now,
+    )
+    return message_row(
+        known,
+        header,
+        serialize(build_signal(header)),
+        direction=Direction.OUT,
+        kind=MessageKind.PING,
+        expires_at=now + life,
+    )

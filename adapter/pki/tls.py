@@ -1,0 +1,73 @@
+"""TLS contexts for mutual authentication: TLS 1.2 and 1.3, ciphers NCSC calls good or sufficient."""
+
+import ssl
+
+from cryptography import x509
+
+from adapter.pki.keys import KeyPair
+from adapter.pki.trust import TrustStore
+
+# For TLS 1.2; the suites of TLS 1.3 that OpenSSL enables by itself are all good (BV TLSCIPH001).
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+def server_context(key_pair: KeyPair, trust: TrustStore | None) -> ssl.SSLContext:
+    """Return the context of a listener.
+
+    Args:
+        key_pair: certificate, chain and key of the listener.
+        trust: roots a client certificate must chain to; the handshake fails without one (BV TLS001). None
+            asks for no client certificate, for a listener whose users prove themselves in another way.
+
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    # A resumed session would skip looking at the certificate, and connections here are few and long.
+    context.num_tickets = 0
+    _load(context, key_pair)
+    if trust is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        _trust(context, trust)
+    return context
+
+
+def client_context(key_pair: KeyPair | None, trust: TrustStore) -> ssl.SSLContext:
+    """Return the context of outgoing connections, which checks chain and host name of the server (BV
+    PKI001..003).
+
+    Args:
+        key_pair: what to identify ourselves with, if the server asks for it.
+        trust: roots the certificate of the server must chain to.
+
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _harden(context)
+    context.hostname_checks_common_name = False
+    if key_pair is not None:
+        _load(context, key_pair)
+    _trust(context, trust)
+    return context
+
+
+def peer_certificate(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certificate | None:
+    """Return the certificate of the other side of a connection; None without TLS or where it sent none."""
+    der = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
+    return x509.load_der_x509_certificate(der) if der else None
+
+
+def _harden(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+
+
+def _load(context: ssl.SSLContext, key_pair: KeyPair) -> None:
+    # An explicit passphrase, because without one OpenSSL asks for it on the terminal if the file became
+    # encrypted.
+    context.load_cert_chain(key_pair.certificate_path, key_pair.key_path, password="")
+
+
+def _trust(context: ssl.SSLContext, trust: TrustStore) -> None:
+    if trust.pem:
+        context.load_verify_locations(cadata=trust.pem)

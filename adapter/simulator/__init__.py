@@ -1,0 +1,53 @@
+"""A simulated DSO-LV: made-up verzoeken, the API they are fetched from, and the faults it can be told to
+have.
+"""
+
+from adapter.simulator.api import DEFAULT_BASE, ApiSettings, LoggedRequest, VerzoekAfhandelenApi
+from adapter.simulator.content import GeneratedContent
+from adapter.simulator.dso import SimulatedDso
+from adapter.simulator.faults import Faults
+from adapter.simulator.msh import Payload, ReceivedSignal, SentMessage, SimulatedMsh
+from adapter.simulator.specs import DocumentSpec, VerzoekSpec, random_spec, verzoeknummer
+from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek, make_verzoek, notification_xml
+from adapter.simulator.world import (
+    ACTION,
+    DSO_OIN,
+    SERVICE,
+    AgreementPlan,
+    Ports,
+    World,
+    WorldAuthority,
+    create_world,
+    free_ports,
+)
+
+__all__ = [
+    "ACTION",
+    "DEFAULT_BASE",
+    "DSO_OIN",
+    "SERVICE",
+    "AgreementPlan",
+    "ApiSettings",
+    "DocumentSpec",
+    "Faults",
+    "GeneratedContent",
+    "LoggedRequest",
+    "Payload",
+    "Ports",
+    "ReceivedSignal",
+    "SentMessage",
+    "SimulatedDocument",
+    "SimulatedDso",
+    "SimulatedMsh",
+    "SimulatedVerzoek",
+    "VerzoekAfhandelenApi",
+    "VerzoekSpec",
+    "World",
+    "WorldAuthority",
+    "create_world",
+    "free_ports",
+    "make_verzoek",
+    "notification_xml",
+    "random_spec",
+    "verzoeknummer",
+]

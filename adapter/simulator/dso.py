@@ -1,0 +1,71 @@
+"""The simulated DSO-LV as a whole: its MSH and its API Verzoek afhandelen, listening on loopback."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from adapter.pki import server_context
+from adapter.simulator.api import ApiSettings, VerzoekAfhandelenApi
+from adapter.simulator.faults import Faults
+from adapter.simulator.msh import Payload, SentMessage, SimulatedMsh
+from adapter.simulator.verzoeken import SimulatedVerzoek, notification_xml
+from adapter.simulator.world import ACTION, SERVICE, World, WorldAuthority
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class SimulatedDso:
+    """Runs both sides of DSO-LV for the authorities of a world."""
+
+    world: World
+    clock: Callable[[], datetime] = _utc_now
+    faults: Faults = field(default_factory=Faults)
+    msh: SimulatedMsh = field(init=False)
+    api: VerzoekAfhandelenApi = field(init=False)
+    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        """Make both sides; nothing listens yet."""
+        world = self.world
+        self.msh = SimulatedMsh(world.agreements(), world.dso_keys, world.trust, self.clock, self.faults)
+        self.api = VerzoekAfhandelenApi(ApiSettings(), self.faults)
+
+    async def start(self) -> None:
+        """Listen."""
+        self._closing.push_async_callback(self.msh.close)
+        await self._listen(self.msh.application(), self.world.ports.dso_ebms)
+        await self._listen(self.api.application(), self.world.ports.dso_api)
+
+    async def stop(self) -> None:
+        """Stop listening and close every connection."""
+        await self._closing.aclose()
+
+    async def __aenter__(self) -> "SimulatedDso":
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def announce(self, authority: WorldAuthority, verzoek: SimulatedVerzoek) -> SentMessage:
+        """Make a verzoek available and send its verzoeknotificatie."""
+        self.api.publish(verzoek)
+        payload = Payload(notification_xml(verzoek))
+        return await self.msh.send(
+            authority.cpa_id, SERVICE, ACTION, [payload], conversation_id=verzoek.verzoeknummer
+        )
+
+    async def _listen(self, app: web.Application, port: int) -> None:
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        context = server_context(self.world.dso_keys, self.world.trust)
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()

@@ -1,0 +1,437 @@
+"""The message side of the simulated DSO-LV: pings, sends signed messages under a CPA, and judges what comes back.
+
+It shares the codec of the adapter, so it proves that the chain holds together, not that the codec is right: that is
+for independent implementations to judge. It keeps everything in memory.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiohttp import web
+from lxml import etree
+
+from adapter.ebms import (
+    Acknowledgment,
+    AckRequested,
+    Envelope,
+    MessageHeader,
+    OutgoingBody,
+    OutgoingPayload,
+    Party,
+    ReferenceDigest,
+    SignalAction,
+    SignatureRefused,
+    SoapFault,
+    build_acknowledgment,
+    build_business_message,
+    build_fault,
+    build_signal,
+    package_message,
+    read_envelope,
+    reference_digests,
+    references_match,
+    reply_header,
+    serialize,
+    sign_envelope,
+    signatures_of,
+    verify_signature,
+)
+from adapter.msh import new_message_id
+from adapter.net import HttpClient, NetProblem
+from adapter.observe import get_logger
+from adapter.pki import KeyPair, TrustStore
+from adapter.simulator.faults import Faults
+from cpa import Agreement, Exchange, Frequency, PartyInfo, Service
+from cpa.names import MSH_SERVICE
+
+log = get_logger(__name__)
+
+_MAX_SIGNAL = 1024 * 1024
+HOST = "dso.example"
+"""Host part of the message ids: the domain is reserved, nobody has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload to send, whole in memory: what DSO-LV sends over ebMS is small."""
+
+    content: bytes
+    content_type: str = "application/xml"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message that was sent: its octets, how its signature refers to them, and the HTTP answer.
+
+    `status` is None where the connection was cut before there was an answer.
+    """
+
+    message_id: str
+    conversation_id: str
+    cpa_id: str
+    body: OutgoingBody
+    envelope: bytes
+    references: tuple[ReferenceDigest, ...]
+    status: int | None
+    response: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSignal:
+    """A signal that came back, in the HTTP response or to our endpoint.
+
+    `problems` says what is wrong with it: an acknowledgment must be signed and hold the references of the message
+    where that was asked.
+    """
+
+    action: str
+    ref_to_message_id: str | None
+    envelope: bytes
+    problems: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The error codes, of a MessageError."""
+        listed = read_envelope(self.envelope).error_list
+        return tuple(error.code for error in listed.errors) if listed is not None else ()
+
+
+class _NoPayloads:
+    """A signal has no payloads; a signature over one that refers to any does not hold."""
+
+    def digest(self, content_id: str, algorithm: str) -> bytes:  # noqa: ARG002 - a protocol
+        raise KeyError(content_id)
+
+    def read(self, content_id: str, limit: int) -> bytes:  # noqa: ARG002 - a protocol
+        raise KeyError(content_id)
+
+
+@dataclass(slots=True)
+class SimulatedMsh:
+    """An MSH for one party under any number of agreements (its own view of each, by CPAId)."""
+
+    agreements: Mapping[str, Agreement]
+    keys: KeyPair
+    trust: TrustStore
+    clock: Callable[[], datetime]
+    faults: Faults = field(default_factory=Faults)
+    allow_plain: bool = False
+    sent: dict[str, SentMessage] = field(default_factory=dict)
+    received: list[ReceivedSignal] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _client: HttpClient | None = None
+    _tasks: set[asyncio.Task[SentMessage]] = field(default_factory=set)
+
+    def application(self, path: str = "/ebms") -> web.Application:
+        """The endpoint for acknowledgments, errors, pings and pongs; the caller runs it."""
+        app = web.Application(client_max_size=_MAX_SIGNAL)
+        app.router.add_post(path, self._receive)
+        return app
+
+    async def close(self) -> None:
+        """Close outgoing connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def ping(self, cpa_id: str) -> SentMessage:
+        """Send a Ping; the Pong comes to the endpoint, or is in `received` on return where the CPA says so."""
+        agreement = self.agreements[cpa_id]
+        header = self._header(agreement, Service(MSH_SERVICE), SignalAction.PING)
+        exchange = agreement.sent_signal(SignalAction.PING)
+        return await self._send(cpa_id, header, build_signal(header), (), exchange)
+
+    async def send(
+        self,
+        cpa_id: str,
+        service: Service,
+        action: str,
+        payloads: Sequence[Payload],
+        *,
+        conversation_id: str | None = None,
+        time_to_live: datetime | None = None,
+    ) -> SentMessage:
+        """Send a business message as the agreement says: flags, signature, endpoint. Raises LookupError."""
+        agreement = self.agreements[cpa_id]
+        exchange = agreement.sent(service, action)
+        if exchange is None:
+            raise LookupError(f"{cpa_id} does not say that we send {action} of {service}")
+        header = self._header(agreement, service, action, exchange, conversation_id, time_to_live)
+        outgoing = [_outgoing(payload) for payload in payloads]
+        root = self._business(header, exchange, outgoing)
+        if exchange.requires_signature:
+            digests = [
+                (o.content_id, hashlib.sha256(p.content).digest())
+                for o, p in zip(outgoing, payloads, strict=True)
+            ]
+            sign_envelope(
+                root,
+                private_key=self.keys.private_key,
+                certificate=self.keys.certificate,
+                payload_digests=digests,
+            )
+        if self.faults.take_break_signature():
+            _damage(root)
+        sent = await self._send(cpa_id, header, root, outgoing, exchange)
+        if self.faults.take_duplicate_notification():
+            await self.resend(sent)
+        return sent
+
+    async def resend(self, sent: SentMessage) -> SentMessage:
+        """Send the same octets again, as a reliable sender does when no acknowledgment came."""
+        agreement = self.agreements[sent.cpa_id]
+        header = read_envelope(sent.envelope).header
+        exchange = agreement.sent(header.service, header.action) or agreement.sent_signal(header.action)
+        return await self._post(sent, exchange)
+
+    async def wait_for(self, ref_to_message_id: str, timeout: float = 30.0) -> ReceivedSignal:  # noqa: ASYNC109
+        """The first signal about a message. Raises TimeoutError where none comes in `timeout` seconds."""
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: self._about(ref_to_message_id))
+        return self._about(ref_to_message_id)[0]
+
+    async def wait_for_number(self, ref_to_message_id: str, number: int, timeout: float = 30.0) -> None:  # noqa: ASYNC109
+        """Wait until so many signals about a message came in."""
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: len(self._about(ref_to_message_id)) >= number)
+
+    def _about(self, ref_to_message_id: str) -> list[ReceivedSignal]:
+        return [signal for signal in self.received if signal.ref_to_message_id == ref_to_message_id]
+
+    # --- sending
+
+    def _header(
+        self,
+        agreement: Agreement,
+        service: Service,
+        action: str,
+        exchange: Exchange | None = None,
+        conversation_id: str | None = None,
+        time_to_live: datetime | None = None,
+    ) -> MessageHeader:
+        message_id = new_message_id(HOST)
+        eliminate = (
+            exchange is not None and exchange.characteristics.duplicate_elimination is not Frequency.NEVER
+        )
+        return MessageHeader(
+            sender=_party(agreement.us, exchange.sender_role if exchange else None),
+            receiver=_party(agreement.them, exchange.receiver_role if exchange else None),
+            cpa_id=agreement.cpa_id,
+            conversation_id=conversation_id or message_id,
+            service=service,
+            action=action,
+            message_id=message_id,
+            timestamp=self.clock(),
+            time_to_live=time_to_live,
+            duplicate_elimination=eliminate,
+        )
+
+    def _business(
+        self, header: MessageHeader, exchange: Exchange, payloads: Sequence[OutgoingPayload]
+    ) -> etree._Element:
+        agreed = exchange.characteristics
+        asked = None
+        if agreed.ack_requested is not Frequency.NEVER:
+            asked = AckRequested(signed=agreed.ack_signature_requested is Frequency.ALWAYS)
+        return build_business_message(
+            header,
+            ack_requested=asked,
+            sync_reply=exchange.is_synchronous,
+            content_ids=[payload.content_id for payload in payloads],
+        )
+
+    async def _send(
+        self,
+        cpa_id: str,
+        header: MessageHeader,
+        root: etree._Element,
+        payloads: Sequence[OutgoingPayload],
+        exchange: Exchange,
+    ) -> SentMessage:
+        envelope = serialize(root)
+        signed = signatures_of(root)
+        references = reference_digests(signed[0][0]) if signed else ()
+        body = package_message(envelope, payloads)
+        prepared = SentMessage(
+            header.message_id, header.conversation_id, cpa_id, body, envelope, references, status=None
+        )
+        self.sent[header.message_id] = prepared
+        return await self._post(prepared, exchange)
+
+    async def _post(self, sent: SentMessage, exchange: Exchange) -> SentMessage:
+        client = self._connected()
+        try:
+            async with client.request(
+                "POST", exchange.endpoint, headers=dict(sent.body.headers), data=self._octets(sent)
+            ) as response:
+                answer = await response.read(_MAX_SIGNAL)
+                status = response.status
+        except (NetProblem, ConnectionAbortedError) as problem:
+            log.info("the adapter did not answer", action="simulator.not_answered", reason=str(problem))
+            return sent
+        posted = SentMessage(
+            sent.message_id,
+            sent.conversation_id,
+            sent.cpa_id,
+            sent.body,
+            sent.envelope,
+            sent.references,
+            status,
+            answer,
+        )
+        self.sent[sent.message_id] = posted
+        if status == 200 and answer:
+            await self._note(answer)
+        return posted
+
+    async def _octets(self, sent: SentMessage) -> AsyncIterator[bytes]:
+        left = sent.body.content_length // 2 if self.faults.take_cut_message() else None
+        async for chunk in sent.body.stream():
+            if left is not None and len(chunk) > left:
+                yield chunk[:left]
+                raise ConnectionAbortedError("cut half way, as asked")
+            if left is not None:
+                left -= len(chunk)
+            yield chunk
+
+    def _connected(self) -> HttpClient:
+        if self._client is None:
+            self._client = HttpClient(self.keys, self.trust, allow_plain=self.allow_plain)
+        return self._client
+
+    # --- receiving
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        try:
+            envelope = read_envelope(await request.read())
+        except SoapFault as fault:
+            return web.Response(status=500, body=build_fault(fault), content_type="text/xml")
+        agreement = self.agreements.get(envelope.header.cpa_id)
+        if agreement is None:
+            return web.Response(status=500)
+        if envelope.signal is SignalAction.PING:
+            return await self._pong(agreement, envelope)
+        if envelope.is_business:
+            return await self._acknowledge(agreement, envelope)
+        if envelope.signal is SignalAction.ACKNOWLEDGMENT and self.faults.take_late_acknowledgment():
+            return web.Response(status=503)
+        await self._note(await request.read())
+        return web.Response(status=204)
+
+    async def _note(self, octets: bytes) -> None:
+        envelope = read_envelope(octets)
+        signal = ReceivedSignal(
+            envelope.header.action, envelope.header.ref_to_message_id, octets, tuple(self._judge(envelope))
+        )
+        log.info(
+            f"{signal.action} received",
+            action="simulator.signal",
+            ref=signal.ref_to_message_id,
+            problems=signal.problems,
+        )
+        async with self._changed:
+            self.received.append(signal)
+            self._changed.notify_all()
+
+    def _judge(self, envelope: Envelope) -> list[str]:
+        """What is wrong with a signal about a message of ours (2.3)."""
+        found = [str(problem) for problem in envelope.problems]
+        original = self.sent.get(envelope.header.ref_to_message_id or "")
+        if original is None:
+            return [*found, "it is about no message of ours"]
+        if original.conversation_id != envelope.header.conversation_id:
+            found.append("it has another ConversationId than the message")
+        found.extend(self._judge_signature(envelope))
+        if envelope.acknowledgment is not None:
+            found.extend(_judge_acknowledgment(envelope.acknowledgment, original))
+        return found
+
+    def _judge_signature(self, envelope: Envelope) -> list[str]:
+        exchange = self.agreements[envelope.header.cpa_id].received_signal(envelope.header.action)
+        original = read_envelope(self.sent[envelope.header.ref_to_message_id or ""].envelope)
+        asked = original.ack_requested is not None and original.ack_requested.signed
+        if not signatures_of(envelope.root):
+            return ["it is not signed"] if asked and envelope.acknowledgment is not None else []
+        if exchange.signing_certificate is None:
+            return ["it is signed, but the agreement names no certificate"]
+        try:
+            verify_signature(
+                envelope.root,
+                certificate=exchange.signing_certificate.x509,
+                payloads=_NoPayloads(),
+                required_cids=(),
+            )
+        except SignatureRefused as refused:
+            return [f"its signature does not hold: {refused}"]
+        return []
+
+    async def _pong(self, agreement: Agreement, ping: Envelope) -> web.Response:
+        """Answer a Ping: in the response of a synchronous channel, else in a session of its own."""
+        header = reply_header(
+            ping.header, SignalAction.PONG, message_id=new_message_id(HOST), now=self.clock()
+        )
+        root = build_signal(header)
+        if agreement.received_signal(SignalAction.PING).is_synchronous:
+            return web.Response(body=serialize(root), content_type="text/xml", charset="UTF-8")
+        exchange = agreement.sent_signal(SignalAction.PONG)
+        # after the answer to the Ping, as from any real MSH
+        self._later(self._send(agreement.cpa_id, header, root, (), exchange))
+        return web.Response(status=204)
+
+    async def _acknowledge(self, agreement: Agreement, envelope: Envelope) -> web.Response:
+        """Take a business message that asks for no more than an unsigned acknowledgment."""
+        if envelope.ack_requested is None:
+            return web.Response(status=204)
+        header = reply_header(
+            envelope.header, SignalAction.ACKNOWLEDGMENT, message_id=new_message_id(HOST), now=self.clock()
+        )
+        root = build_acknowledgment(header, Acknowledgment(self.clock(), envelope.header.message_id))
+        exchange = agreement.sent_signal(SignalAction.ACKNOWLEDGMENT)
+        self._later(self._send(agreement.cpa_id, header, root, (), exchange))
+        return web.Response(status=204)
+
+    def _later(self, work: Coroutine[object, object, SentMessage]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _judge_acknowledgment(acknowledgment: Acknowledgment, original: SentMessage) -> list[str]:
+    if acknowledgment.ref_to_message_id != original.message_id:
+        return ["eb:Acknowledgment and its header are about two messages"]
+    asked = read_envelope(original.envelope).ack_requested
+    if asked is None:
+        return ["no acknowledgment was asked for"]
+    if not asked.signed:
+        return []
+    parent = acknowledgment.references[0].getparent() if acknowledgment.references else None
+    copied = reference_digests(parent) if parent is not None else ()
+    return (
+        []
+        if references_match(original.references, copied)
+        else ["its references are not those of the message"]
+    )
+
+
+def _outgoing(payload: Payload) -> OutgoingPayload:
+    content = payload.content
+    return OutgoingPayload(
+        content_id=new_message_id(HOST),
+        content_type=payload.content_type,
+        size=len(content),
+        name=payload.name,
+        chunks=lambda: [content],
+    )
+
+
+def _party(info: PartyInfo, role: str | None) -> Party:
+    return Party(info.ids, role)
+
+
+def _damage(root: etree._Element) -> None:
+    """Change something that was signed."""
+    for element in root.iter("{*}ConversationId"):
+        element.text = f"{element.text}-damaged"

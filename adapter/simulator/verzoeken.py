@@ -1,0 +1,80 @@
+"""Made-up verzoeken: a specification in, a STAM 4.0 XML, a PDF and documents out, the same octets every
+time.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from adapter.simulator.content import GeneratedContent, head_for, small_pdf
+from adapter.simulator.specs import DocumentSpec, VerzoekSpec
+from adapter.simulator.stam_xml import notification, verzoekbericht
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDocument:
+    """A document with its documentId (64 hex characters) and its content, which is generated while it is
+    read.
+    """
+
+    spec: DocumentSpec
+    document_id: str
+    content: GeneratedContent
+
+
+@dataclass(frozen=True)
+class SimulatedVerzoek:
+    """A complete verzoek as DSO-LV would hold it."""
+
+    spec: VerzoekSpec
+    documents: tuple[SimulatedDocument, ...] = ()
+
+    @property
+    def verzoeknummer(self) -> str:
+        """The verzoeknummer."""
+        return self.spec.verzoeknummer
+
+    @cached_property
+    def xml(self) -> bytes:
+        """The verzoekbericht, valid against the STAM 4.0 schema."""
+        return verzoekbericht(self.spec, tuple((each.spec, each.document_id) for each in self.documents))
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The publiceerbare PDF."""
+        spec = self.spec
+        return small_pdf(
+            (
+                f"Verzoek {spec.verzoeknummer}-{spec.volgnummer}",
+                f"{spec.type} ({spec.doel})",
+                "Gemaakt door een simulator; niemand heeft dit aangevraagd.",
+            )
+        )
+
+    def document(self, document_id: str) -> SimulatedDocument | None:
+        """The document with this id, None where there is none."""
+        return next((each for each in self.documents if each.document_id == document_id), None)
+
+    def is_open_to(self, oin: str) -> bool:
+        """Whether an organisation may fetch it: its bevoegd gezag and its behandeldienst may."""
+        return oin in {self.spec.bevoegd_gezag, self.spec.behandeldienst}
+
+
+def make_verzoek(spec: VerzoekSpec) -> SimulatedVerzoek:
+    """Make the verzoek of a specification."""
+    return SimulatedVerzoek(
+        spec, tuple(_document(spec, position, each) for position, each in enumerate(spec.documents))
+    )
+
+
+def notification_xml(verzoek: SimulatedVerzoek) -> bytes:
+    """The verzoeknotificatie that announces a verzoek, as the payload of an ebMS message."""
+    return notification(verzoek.spec)
+
+
+def _document(spec: VerzoekSpec, position: int, document: DocumentSpec) -> SimulatedDocument:
+    document_id = hashlib.sha256(f"{spec.seed}/{spec.verzoeknummer}/{position}".encode()).hexdigest()
+    content = GeneratedContent(
+        f"{document_id}/{document.version}", document.size, head_for(document.content_type)
+    )
+    return SimulatedDocument(document, document_id, content)

@@ -1,0 +1,255 @@
+"""A throw-away world in a directory: PKI, CPAs, the keys of DSO-LV, and the configuration of an adapter that fits.
+
+The demo, `simulate` and the tests all start from it. Nothing in it is secret or meant to last; every OIN begins with
+the test prefix 00000099.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from adapter.pki import IssuedCertificate, KeyPair, ThrowawayPki, TrustStore, load_key_pair
+from adapter.simulator.api import DEFAULT_BASE
+from cpa import (
+    Agreement,
+    CpaDraft,
+    PartyDraft,
+    PartyId,
+    Profile,
+    Service,
+    SyncReplyMode,
+    agreement_for,
+    parse_cpa,
+    write_cpa,
+)
+from cpa.names import OIN_TYPE, SERVICE_TYPE
+
+DSO_OIN: Final = "00000099000000001000"
+SERVICE: Final = Service("Verzoeknotificatie:1:0", SERVICE_TYPE)
+ACTION: Final = "verzoeknotificatie"
+REPLY: Final = "bevestiging"
+"""An action in the other direction, so that the CPA has both."""
+
+ROLES: Final = ("DSO-LV", "BevoegdGezag")
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementPlan:
+    """How the agreement of one authority is to be: profile, reply mode, and retries."""
+
+    profile: Profile = Profile.OSB_RM_S
+    sync_reply: SyncReplyMode = SyncReplyMode.NONE
+    retries: int = 8
+    retry_interval: timedelta = timedelta(hours=3)
+    sign_acknowledgments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everybody listens, on loopback."""
+
+    adapter: int
+    admin: int
+    dso_ebms: int
+    dso_api: int
+
+
+def free_ports() -> Ports:
+    """Four ports that are free at this moment; a CPA must name them before anybody listens."""
+    sockets = [socket.socket() for _ in range(4)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return Ports(*(one.getsockname()[1] for one in sockets))
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@dataclass(frozen=True, slots=True)
+class WorldAuthority:
+    """One authority of the world: its OIN, its CPA and where its verzoeken are delivered."""
+
+    name: str
+    oin: str
+    cpa_id: str
+    cpa_path: Path
+    sink: Path
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that was made; `config` is the adapter's configuration file."""
+
+    directory: Path
+    ports: Ports
+    dso_keys: KeyPair
+    trust: TrustStore
+    pki: ThrowawayPki = field(repr=False)
+    authorities: tuple[WorldAuthority, ...] = ()
+
+    @property
+    def config(self) -> Path:
+        """The configuration file of the adapter."""
+        return self.directory / "stam-adapter.toml"
+
+    @property
+    def adapter_endpoint(self) -> str:
+        """Where the adapter receives."""
+        return f"https://localhost:{self.ports.adapter}/ebms"
+
+    def agreements(self) -> Mapping[str, Agreement]:
+        """Every agreement as DSO-LV sees it, by CPAId."""
+        seen = [
+            agreement_for(parse_cpa(authority.cpa_path.read_bytes()), PartyId(DSO_OIN, OIN_TYPE))
+            for authority in self.authorities
+        ]
+        return {agreement.cpa_id: agreement for agreement in seen}
+
+
+def create_world(
+    directory: Path,
+    plans: Mapping[str, AgreementPlan],
+    *,
+    ports: Ports | None = None,
+    extra_config: str = "",
+    now: datetime | None = None,
+) -> World:
+    """Make a world with one authority, and one agreement with DSO-LV, per plan (by the authority's name).
+
+    `extra_config` is TOML that goes before the tables of the configuration.
+    """
+    now = now or datetime.now(UTC)
+    ports = ports or free_ports()
+    pki = ThrowawayPki(now)
+    tls = directory / "tls"
+    pki.root_pem(tls / "root.pem")
+    dso = pki.issue("DSO-LV (simulatie)", DSO_OIN)
+    authorities = tuple(
+        _make_authority(directory, pki, dso, ports, number, name, plan, now)
+        for number, (name, plan) in enumerate(plans.items(), start=1)
+    )
+    world = World(
+        directory=directory,
+        ports=ports,
+        dso_keys=load_key_pair(*dso.write(tls, "dso")),
+        trust=TrustStore([pki.root]),
+        pki=pki,
+        authorities=authorities,
+    )
+    world.config.write_text(_configuration(world, extra_config), encoding="utf-8")
+    return world
+
+
+def _make_authority(
+    directory: Path,
+    pki: ThrowawayPki,
+    dso: IssuedCertificate,
+    ports: Ports,
+    number: int,
+    name: str,
+    plan: AgreementPlan,
+    now: datetime,
+) -> WorldAuthority:
+    oin = f"00000099{100_000_000 + number}000"
+    issued = pki.issue(f"Gemeente {name.capitalize()} (simulatie)", oin)
+    issued.write(directory / "tls", name)
+    cpa_id = f"Verzoeknotificatie_{DSO_OIN}_{oin}_simulatie"
+    path = directory / "cpa" / f"{name}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_cpa(cpa_id, oin, name, issued, dso, ports, plan, now))
+    sink = directory / "verzoeken" / name
+    sink.mkdir(parents=True, exist_ok=True)
+    return WorldAuthority(name, oin, cpa_id, path, sink)
+
+
+def _cpa(
+    cpa_id: str,
+    oin: str,
+    name: str,
+    issued: IssuedCertificate,
+    dso: IssuedCertificate,
+    ports: Ports,
+    plan: AgreementPlan,
+    now: datetime,
+) -> bytes:
+    first = _party("DSO-LV (simulatie)", DSO_OIN, ROLES[0], ports.dso_ebms, dso)
+    second = _party(f"Gemeente {name.capitalize()} (simulatie)", oin, ROLES[1], ports.adapter, issued)
+    return write_cpa(
+        CpaDraft(
+            cpa_id=cpa_id,
+            start=now - timedelta(days=1),
+            end=now + timedelta(days=60),
+            first=first,
+            second=second,
+            service=SERVICE,
+            first_sends=(ACTION,),
+            second_sends=(REPLY,),
+            profile=plan.profile,
+            sync_reply=plan.sync_reply,
+            retries=plan.retries,
+            retry_interval=plan.retry_interval,
+            sign_acknowledgments=plan.sign_acknowledgments,
+        )
+    )
+
+
+def _party(name: str, oin: str, role: str, port: int, issued: IssuedCertificate) -> PartyDraft:
+    return PartyDraft(
+        name=name,
+        party_id=PartyId(oin, OIN_TYPE),
+        role=role,
+        endpoint=f"https://localhost:{port}/ebms",
+        signing_certificate=issued.certificate,
+        client_certificate=issued.certificate,
+        server_certificate=issued.certificate,
+        encryption_certificate=issued.certificate,
+    )
+
+
+def _configuration(world: World, extra: str) -> str:
+    head = f"""# Made for a simulation: see docs/configuration.md for what every line means.
+environment = "test"
+state = "var"
+{extra}
+[trust]
+roots = ["tls/root.pem"]
+
+[ebms]
+listen = "127.0.0.1:{world.ports.adapter}"
+[ebms.tls]
+certificate = "tls/{world.authorities[0].name}.pem"
+key = "tls/{world.authorities[0].name}.key"
+
+[admin]
+listen = "127.0.0.1:{world.ports.admin}"
+
+[retries]
+first = "1s"
+max = "1m"
+"""
+    return head + "".join(_authority_configuration(world, authority) for authority in world.authorities)
+
+
+def _authority_configuration(world: World, authority: WorldAuthority) -> str:
+    return f"""
+[authorities.{authority.name}]
+party = "{OIN_TYPE}:{authority.oin}"
+cpas = ["cpa/{authority.name}.xml"]
+certificate = "tls/{authority.name}.pem"
+key = "tls/{authority.name}.key"
+
+[authorities.{authority.name}.dso]
+url = "https://localhost:{world.ports.dso_api}{DEFAULT_BASE}"
+
+[[authorities.{authority.name}.routes]]
+flow = "stam"
+sink = "archief"
+
+[authorities.{authority.name}.sinks.archief]
+type = "directory"
+path = "verzoeken/{authority.name}"
+"""

@@ -1,0 +1,278 @@
+"""The directory sink: each delivery becomes one directory, which is there completely or not at all.
+
+Files and then `manifest.json` are written and fsynced in `<path>/.<key>/`; the names in it, and its own name
+in `<path>`, are fsynced; the checkpoint `staged` is committed; one rename gives it the name `<key>`; and an
+fsync of `<path>` makes that last. Whoever collects the directories may take one the moment it has its name.
+So after a crash:
+
+    checkpoint `staged`   `.key`    `key`      what happened, and what is done
+    no                    any       no         it was not complete: wiped and written again
+    no                    any       yes        ours when the manifest is equal, else for an operator to decide
+    yes                   yes       no         complete, not renamed: rename
+    yes                   no        yes        renamed, perhaps not lasting: fsync, delivered
+    yes                   no        no         renamed and taken already: delivered
+    yes                   yes       yes        somebody made `key` meanwhile: as in the second row
+
+That "neither" means *taken* only holds in the directory where it was staged: when another one is mounted
+there now, or the mount is gone, the delivery waits.
+"""
+
+import asyncio
+import errno
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path, PurePosixPath
+from typing import Any, ParamSpec, TypeVar
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from adapter.delivery import (
+    Checkpoint,
+    ContentDamaged,
+    Delivered,
+    Handover,
+    Outcome,
+    Permanent,
+    SinkProblem,
+    SinkType,
+    Temporary,
+    manifest_bytes,
+)
+from adapter.observe import get_logger
+from adapter.sinks.disk import Disk
+
+log = get_logger(__name__)
+
+MANIFEST = "manifest.json"
+_STAGED = "staged"
+_BATCH = 1024 * 1024  # one hop to a thread per MiB; also all that is in memory of a file
+_THREADS = 4  # of each sink its own: a file system that hangs holds these and nobody else's
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class DirectoryOptions(BaseModel):
+    """The options of a directory sink: `path`, an existing directory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError("must be an absolute path")
+        return path
+
+
+class DirectorySink:
+    """Delivers into one directory, on a local or a mounted file system."""
+
+    def __init__(self, options: DirectoryOptions, disk: Disk | None = None) -> None:
+        self.path = options.path
+        self._disk = disk if disk is not None else Disk()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="directory-sink")
+
+    async def deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
+        """Delivers one directory, or goes on where an earlier attempt stopped (see the table of this module).
+
+        ContentDamaged, from reading a file, passes through; an error of the file system is Temporary.
+        """
+        reason = _unsafe(handover)
+        if reason is not None:
+            return Permanent(reason)
+        try:
+            staged = checkpoint.get(_STAGED)
+            if staged is None:
+                return await self._deliver(handover, checkpoint)
+            return await self._run(self._publish, handover, staged)
+        except OSError as error:
+            return Temporary(_reason(error, self.path))
+
+    async def probe(self) -> None:
+        """Checks that the path is a directory we may write in; makes nothing."""
+        if not await self._run(self.path.is_dir):
+            raise SinkProblem(f"{self.path} is not a directory; make or mount it, the adapter does not")
+        if not await self._run(self._disk.is_writable_directory, self.path):
+            raise SinkProblem(f"{self.path} is not writable for the account the adapter runs as")
+
+    async def close(self) -> None:
+        """Lets its threads end."""
+        self._threads.shutdown(wait=False)
+
+    async def _deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
+        staging = self._staging(handover)
+        verdict = await self._run(self._judge_existing, handover)
+        if isinstance(verdict, Delivered):
+            await self._tidy(staging)
+        if verdict is not None:
+            return verdict
+        try:
+            await self._stage(handover, staging)
+        except (OSError, ContentDamaged):
+            await self._tidy(staging)
+            raise
+        staged = {"inode": await self._run(self._disk.identity, self.path)}
+        await checkpoint.set(_STAGED, staged)
+        return await self._run(self._publish, handover, staged)
+
+    async def _stage(self, handover: Handover, staging: Path) -> None:
+        """Writes everything under its working name; when this returns it survives a power cut."""
+        directories = _directories(handover)
+        await self._run(self._disk.wipe, staging)
+        await self._run(self._disk.make_directory, staging)
+        for directory in directories:
+            await self._run(self._disk.make_directory, staging / directory)
+        for file in handover.files:
+            await self._write(staging / file.path, file.open())
+        for directory in reversed(directories):
+            await self._run(self._disk.sync_directory, staging / directory)
+        await self._write(staging / MANIFEST, _once(manifest_bytes(handover.manifest)))
+        await self._run(self._disk.sync_directory, staging)
+        # Else a power cut could keep the checkpoint and lose this name, which would read as "taken already".
+        await self._run(self._disk.sync_directory, self.path)
+
+    async def _write(self, path: Path, content: AsyncGenerator[bytes, None]) -> None:
+        handle = await self._run(self._disk.create, path)
+        try:
+            async with aclosing(_batches(content)) as batches:
+                async for batch in batches:
+                    await self._run(self._disk.write, handle, batch)
+            await self._run(self._disk.sync, handle)
+        finally:
+            await self._run(handle.close)
+
+    def _publish(self, handover: Handover, staged: Mapping[str, Any]) -> Outcome:
+        """From `staged` to delivered; blocking."""
+        staging, target = self._staging(handover), self.path / handover.key
+        if self._disk.exists(staging):
+            verdict = self._judge_existing(handover)
+            if verdict is None:
+                self._disk.rename(staging, target)
+            elif isinstance(verdict, Delivered):
+                self._disk.wipe(staging)
+            else:
+                return verdict
+        elif not self._disk.exists(target) and self._disk.identity(self.path) != staged.get("inode"):
+            return Temporary(
+                f"{self.path} is another directory than the one in which {staging.name} was made ready: "
+                "mount the right one, or skip this delivery if it was taken"
+            )
+        self._disk.sync_directory(self.path)
+        return Delivered(str(target))
+
+    def _judge_existing(self, handover: Handover) -> Delivered | Permanent | None:
+        """What a directory that has the final name already means; None when there is none. Blocking."""
+        target = self.path / handover.key
+        if not self._disk.exists(target):
+            return None
+        wanted = manifest_bytes(handover.manifest)
+        found = self._disk.read(target / MANIFEST, 2 * len(wanted))
+        if found is not None and _parsed(found) == _parsed(wanted):
+            self._disk.sync_directory(self.path)
+            return Delivered(str(target))
+        return Permanent(f"{target} exists and is not this delivery: move it away, then retry")
+
+    async def _tidy(self, staging: Path) -> None:
+        """Gives back the space of an attempt that failed; the next one would wipe it, but there may be
+        none.
+        """
+        try:
+            await self._run(self._disk.wipe, staging)
+        except OSError as error:
+            log.warning(
+                "could not remove an unfinished delivery; the next attempt will",
+                action="sink.unfinished_left",
+                path=str(staging),
+                error=str(error),
+            )
+
+    def _staging(self, handover: Handover) -> Path:
+        return self.path / f".{handover.key}"
+
+    async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs a blocking function in a thread of this sink.
+
+        When the delivery is cancelled meanwhile, the thread is waited for first: it would otherwise still be
+        writing under the same names when the next attempt begins.
+        """
+        loop = asyncio.get_running_loop()
+        step = loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            await asyncio.wait([step])
+            raise
+
+
+DIRECTORY: SinkType[DirectoryOptions] = SinkType("directory", DirectoryOptions, DirectorySink)
+
+
+def _unsafe(handover: Handover) -> str | None:
+    """Why the names of a handover cannot be used; None when they can. They were made safe before: this is the
+    last door.
+    """
+    if not _is_plain(handover.key):
+        return f"{handover.key!r} cannot be the name of a directory"
+    seen = {MANIFEST}
+    for file in handover.files:
+        if not all(_is_plain(part) for part in file.path.split("/")):
+            return f"{file.path!r} cannot be the path of a file"
+        if file.path.casefold() in seen:
+            return f"{file.path!r} is the path of two files"
+        seen.add(file.path.casefold())
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
+
+
+def _directories(handover: Handover) -> list[PurePosixPath]:
+    """The directories that files need, each after the one it is in."""
+    parents = {parent for file in handover.files for parent in PurePosixPath(file.path).parents}
+    return sorted(parents - {PurePosixPath()})
+
+
+async def _batches(content: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[bytes], None]:
+    batch: list[bytes] = []
+    size = 0
+    async with aclosing(content):
+        async for chunk in content:
+            batch.append(chunk)
+            size += len(chunk)
+            if size >= _BATCH:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        parsed: object = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return parsed
+
+
+_FIXES: Mapping[tuple[int, ...], str] = {
+    (errno.ENOSPC, errno.EDQUOT): "free or add space",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "let the account the adapter runs as write there",
+    (errno.ENOENT, errno.ENOTDIR): "make or mount the directory, the adapter does not",
+}
+
+
+def _reason(error: OSError, path: Path) -> str:
+    where = error.filename if isinstance(error.filename, str) else str(path)
+    text = f"{where}: {error.strerror or error}"
+    fixes = [fix for numbers, fix in _FIXES.items() if error.errno in numbers]
+    return f"{text}; {fixes[0]}" if fixes else text

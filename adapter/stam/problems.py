@@ -1,0 +1,115 @@
+"""Why fetching a verzoek failed, said so that the one who retries knows whether it can help, and an
+operator what to do.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+LONGEST_WAIT = timedelta(hours=6)  # a server that names a longer pause is asked again before that
+_MAX_DETAIL = 500
+
+
+class FetchProblem(Exception):
+    """Something could not be fetched from Verzoek afhandelen.
+
+    `temporary`: trying again may help; `after`: how long the server asked to wait, if it did.
+    """
+
+    def __init__(self, reason: str, *, temporary: bool, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.temporary = temporary
+        self.after = after
+
+
+_NO_RETRY = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 422, 431, 451})
+
+
+def is_temporary(status: int, *, asking_references: bool) -> bool:
+    """Whether a request with this HTTP status may succeed later without a change on our side.
+
+    Anything not known to be final is temporary. 401 and 403 are: certificates and whitelists are put right
+    by people on the other side. A 404 for the references is too: the notification can come before the data
+    it announces.
+    """
+    if status == 404 and asking_references:
+        return True
+    return status not in _NO_RETRY and not 300 <= status < 400
+
+
+def status_problem(
+    status: int,
+    body: bytes,
+    retry_after: str | None,
+    now: datetime,
+    *,
+    what: str,
+    asking_references: bool = False,
+) -> FetchProblem:
+    """The problem for an answer other than 200: `what` says what was asked, `body` is the beginning of the
+    answer.
+    """
+    temporary = is_temporary(status, asking_references=asking_references)
+    detail = describe_body(body)
+    reason = f"{what}: HTTP {status} {_phrase(status)}" + (f": {detail}" if detail else "") + _advice(status)
+    return FetchProblem(
+        reason, temporary=temporary, after=wait_asked(retry_after, now) if temporary else None
+    )
+
+
+def describe_body(body: bytes) -> str:
+    """The title and detail of a problem document (RFC 9457); empty for anything else, which is not for a
+    log.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    parts = [document[key] for key in ("title", "detail") if isinstance(document.get(key), str)]
+    return _one_line("; ".join(dict.fromkeys(part for part in parts if part)))
+
+
+def wait_asked(retry_after: str | None, now: datetime) -> timedelta | None:
+    """The wait that a Retry-After header asks for, in seconds or as a date (RFC 9110 10.2.3); None when
+    unreadable.
+
+    Never negative, and at most LONGEST_WAIT.
+    """
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        # Twelve digits are over 30 000 years: enough to be cut to the longest wait, and no overflow.
+        return min(timedelta(seconds=min(int(text[:12]), 10**9)), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return min(max(moment - now, timedelta()), LONGEST_WAIT)
+
+
+def _advice(status: int) -> str:
+    if status in {401, 403}:
+        return (
+            " (is the client certificate the one registered at DSO-LV, is the OIN on its whitelist, and is "
+            "the verzoek addressed to it?)"
+        )
+    if 300 <= status < 400:
+        return " (redirects are not followed; correct [authorities.….dso] url)"
+    return ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "(unknown status)"
+
+
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_MAX_DETAIL])

@@ -1,0 +1,327 @@
+"""Deliveries: a verzoek or a message on its way to the sink of its authority."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import update as sql_update
+
+from adapter.store.jobs import NewJob, add_job, remove_jobs
+from adapter.store.problems import NotFound, StaleState
+from adapter.store.schema import checkpoint, delivery, delivery_file, message
+from adapter.store.spool import Content
+from adapter.store.states import DeliveryState, FileKind, Flow, JobKind, Origin
+from adapter.store.timeline import add_delivery_event
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file of a delivery to be made: a reference (`href`) to be fetched, or what is in the spool already.
+
+    `path` is its place in the layout of the sink, '' while it is not known.
+    """
+
+    kind: FileKind
+    href: str | None = None
+    path: str = ""
+    bestandsnaam: str | None = None
+    document_id: str | None = None
+    vertrouwelijk: bool | None = None
+    content_type: str | None = None
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a delivery as it is in the store; `content` is None until it was fetched."""
+
+    id: int
+    delivery: int
+    position: int
+    kind: FileKind
+    href: str | None
+    path: str
+    bestandsnaam: str | None
+    document_id: str | None
+    vertrouwelijk: bool | None
+    content_type: str | None
+    content: Content | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A delivery to be made: flow `stam` starts with collecting, flow `message` is ready with its files.
+
+    `name` is the directory-safe key of flow `message`; the n-th delivery with that name becomes `<name>-<n>`.
+    """
+
+    authority: str
+    sink: str
+    flow: Flow
+    origin: Origin
+    message: int | None = None
+    verzoeknummer: str | None = None
+    name: str = ""
+    files: tuple[NewFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDelivery:
+    """A delivery as it is in the store, with what is known of the message that announced it."""
+
+    id: int
+    authority: str
+    sink: str
+    flow: Flow
+    origin: Origin
+    message: int | None
+    verzoeknummer: str | None
+    volgnummer: str | None
+    revision: int
+    name: str
+    state: DeliveryState
+    reason: str | None
+    doel: str | None
+    type: str | None
+    bevoegd_gezag: str | None
+    uitvoerende_instantie: str | None
+    created_at: datetime
+    updated_at: datetime
+    cpa_id: str | None
+    message_id: str | None
+    conversation_id: str | None
+    ref_to_message_id: str | None
+    from_party: str | None
+    from_role: str | None
+    to_party: str | None
+    to_role: str | None
+    service: str | None
+    service_type: str | None
+    action: str | None
+    timestamp: datetime | None
+    received_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A step of a sink that was done, with what the sink wants to remember of it."""
+
+    step: str
+    value: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+_MESSAGE_COLUMNS = (
+    message.c.cpa_id,
+    message.c.message_id,
+    message.c.conversation_id,
+    message.c.ref_to_message_id,
+    message.c.from_party,
+    message.c.from_role,
+    message.c.to_party,
+    message.c.to_role,
+    message.c.service,
+    message.c.service_type,
+    message.c.action,
+    message.c.timestamp,
+    message.c.created_at.label("received_at"),
+)
+_SELECT = select(delivery, *_MESSAGE_COLUMNS).select_from(
+    delivery.outerjoin(message, delivery.c.message == message.c.id)
+)
+
+
+def create_delivery(conn: Connection, new: NewDelivery, job: NewJob | None, now: datetime) -> int:
+    """Make a delivery, its files and the job that follows; return its id."""
+    name = _free_name(conn, new) if new.flow is Flow.MESSAGE else new.name
+    values = {
+        "authority": new.authority,
+        "sink": new.sink,
+        "flow": new.flow,
+        "origin": new.origin,
+        "message": new.message,
+        "verzoeknummer": new.verzoeknummer,
+        "revision": 1,
+        "name": name,
+        "state": DeliveryState.COLLECTING if new.flow is Flow.STAM else DeliveryState.READY,
+        "created_at": now,
+        "updated_at": now,
+    }
+    row_id: int = conn.execute(insert(delivery).values(values).returning(delivery.c.id)).scalar_one()
+    add_files(conn, row_id, new.files)
+    if job is not None:
+        add_job(conn, job, new.authority, row_id, now)
+    add_delivery_event(conn, row_id, _action(new.flow, "created"), now, sink=new.sink, origin=new.origin)
+    return row_id
+
+
+def get_delivery(conn: Connection, row_id: int) -> StoredDelivery:
+    """Get a delivery.
+
+    Raises:
+        NotFound: there is no such delivery.
+
+    """
+    row = conn.execute(_SELECT.where(delivery.c.id == row_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no delivery {row_id}")
+    return StoredDelivery(**row._mapping)
+
+
+def find_deliveries(
+    conn: Connection,
+    authority: str | None = None,
+    state: DeliveryState | None = None,
+    verzoeknummer: str | None = None,
+    limit: int = 100,
+    *,
+    sink: str | None = None,
+    message: int | None = None,
+    before: int | None = None,
+) -> list[StoredDelivery]:
+    """Find deliveries, newest first; the conditions that are given must all hold.
+
+    `message` is the id of a message, `before` the id of the last delivery of the previous page.
+    """
+    wanted = {
+        "authority": authority,
+        "state": state,
+        "verzoeknummer": verzoeknummer,
+        "sink": sink,
+        "message": message,
+    }
+    conditions = [delivery.c[name] == value for name, value in wanted.items() if value is not None]
+    if before is not None:
+        conditions.append(delivery.c.id < before)
+    query = _SELECT.where(*conditions).order_by(delivery.c.id.desc()).limit(limit)
+    return [StoredDelivery(**row._mapping) for row in conn.execute(query)]
+
+
+def delivery_files(conn: Connection, row_id: int) -> tuple[StoredFile, ...]:
+    """Get the files of a delivery, in their order."""
+    query = select(delivery_file).where(delivery_file.c.delivery == row_id)
+    return tuple(_file(row) for row in conn.execute(query.order_by(delivery_file.c.position)))
+
+
+def set_delivery_state(
+    conn: Connection,
+    row_id: int,
+    expected: DeliveryState | Sequence[DeliveryState],
+    new: DeliveryState,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    """Move a delivery from (one of) the expected state(s) to the next.
+
+    Raises:
+        StaleState: the delivery is not in an expected state; nothing was changed.
+
+    """
+    states = (expected,) if isinstance(expected, DeliveryState) else tuple(expected)
+    row = conn.execute(
+        sql_update(delivery)
+        .where(delivery.c.id == row_id, delivery.c.state.in_(states))
+        .values(state=new, reason=reason, updated_at=now)
+        .returning(delivery.c.flow)
+    ).one_or_none()
+    if row is None:
+        raise StaleState(f"delivery {row_id} is not {' or '.join(states)}, so it does not become {new}")
+    add_delivery_event(conn, row_id, _action(row.flow, new), now, reason=reason)
+
+
+def skip_delivery(conn: Connection, row_id: int, reason: str, now: datetime) -> None:
+    """Give up a delivery on purpose, and remove its jobs; one that runs finds the delivery skipped.
+
+    Raises:
+        StaleState: the delivery is delivered, skipped or repeated already.
+
+    """
+    waiting = (DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED)
+    set_delivery_state(conn, row_id, waiting, DeliveryState.SKIPPED, reason, now)
+    remove_jobs(conn, (JobKind.COLLECT, JobKind.DELIVER), row_id)
+
+
+def get_checkpoint(conn: Connection, delivery_id: int, step: str) -> dict[str, Any] | None:
+    """What a sink remembered of a step; None when the step was not done."""
+    value: dict[str, Any] | None = conn.execute(
+        select(checkpoint.c.value).filter_by(delivery=delivery_id, step=step)
+    ).scalar_one_or_none()
+    return value
+
+
+def set_checkpoint(
+    conn: Connection, delivery_id: int, step: str, value: Mapping[str, Any], now: datetime
+) -> None:
+    """Store that a step was done; what was remembered of it before is replaced."""
+    key = {"delivery": delivery_id, "step": step}
+    values = {"value": dict(value), "at": now}
+    if not conn.execute(sql_update(checkpoint).filter_by(**key).values(values)).rowcount:
+        conn.execute(insert(checkpoint).values(key | values))
+
+
+def checkpoints(conn: Connection, delivery_id: int) -> tuple[Checkpoint, ...]:
+    """The steps that were done, oldest first."""
+    query = select(checkpoint).where(checkpoint.c.delivery == delivery_id)
+    rows = conn.execute(query.order_by(checkpoint.c.at, checkpoint.c.step))
+    return tuple(Checkpoint(row.step, row.value, row.at) for row in rows)
+
+
+def _action(flow: Flow, what: str) -> str:
+    return f"{'verzoek' if flow is Flow.STAM else 'delivery'}.{what}"
+
+
+def _free_name(conn: Connection, new: NewDelivery) -> str:
+    query = select(delivery.c.name).filter_by(authority=new.authority, sink=new.sink)
+    count, name = 1, new.name
+    while conn.execute(query.where(delivery.c.name == name).limit(1)).first() is not None:
+        count += 1
+        name = f"{new.name}-{count}"
+    return name
+
+
+def add_files(conn: Connection, delivery_id: int, files: Sequence[NewFile]) -> None:
+    """Insert the rows of the files of a delivery, in this order."""
+    for position, new in enumerate(files):
+        conn.execute(
+            insert(delivery_file).values(
+                delivery=delivery_id,
+                position=position,
+                kind=new.kind,
+                href=new.href,
+                path=new.path,
+                bestandsnaam=new.bestandsnaam,
+                document_id=new.document_id,
+                vertrouwelijk=new.vertrouwelijk,
+                content_type=new.content_type,
+                **({} if new.content is None else content_values(new.content)),
+            )
+        )
+
+
+def content_values(content: Content) -> dict[str, Any]:
+    """Name the values of a content by their columns."""
+    return {
+        "size": content.size,
+        "sha256": content.sha256,
+        "inline": content.inline,
+        "spool_key": content.key,
+    }
+
+
+def _file(row: Row[Any]) -> StoredFile:
+    content = None if row.sha256 is None else Content(row.size, row.sha256, row.inline, row.spool_key)
+    return StoredFile(
+        id=row.id,
+        delivery=row.delivery,
+        position=row.position,
+        kind=row.kind,
+        href=row.href,
+        path=row.path,
+        bestandsnaam=row.bestandsnaam,
+        document_id=row.document_id,
+        vertrouwelijk=row.vertrouwelijk,
+        content_type=row.content_type,
+        content=content,
+    )

@@ -1,0 +1,337 @@
+"""Jobs: work that must be done, claimed under a lease by one worker at a time.
+
+A job that is done has no row. At most one job of an order key runs at a time, which a partial unique index
+holds whatever the workers do.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy import update as sql_update
+
+from adapter.store.columns import UtcDateTime
+from adapter.store.problems import LeaseLost
+from adapter.store.schema import delivery, job, lane
+from adapter.store.states import DeliveryState, JobKind, JobState
+from adapter.store.timeline import add_delivery_event, add_message_event
+
+_OF_MESSAGES = frozenset({JobKind.SEND, JobKind.ROUTE})
+_STATE_WHILE_WAITING = {
+    JobKind.COLLECT: DeliveryState.COLLECTING,
+    JobKind.DELIVER: DeliveryState.READY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be made.
+
+    `lane` is what the job keeps busy (a partner, a sink); a lane that is slow or paused delays no other.
+    `order_key`: jobs with the same one never run together. `not_before`: None is at once.
+    """
+
+    kind: str
+    lane: str
+    order_key: str | None = None
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it is in the store; `attempts` counts this one when it was claimed."""
+
+    id: int
+    kind: str
+    authority: str
+    lane: str
+    order_key: str | None
+    subject: int
+    state: JobState
+    not_before: datetime
+    attempts: int
+    reason: str | None
+    lease_owner: str | None
+    lease_until: datetime | None
+    created_at: datetime
+    first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job is done. `already_finished`: its handler called `finish_job` in a transaction of its own."""
+
+    already_finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The job must be tried again: after `after`, or when that is None as the policy of the worker says."""
+
+    reason: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """The job cannot succeed until an operator did something."""
+
+    reason: str
+
+
+JobOutcome = Done | Retry | Park
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane that was paused at least once."""
+
+    name: str
+    paused: bool
+    reason: str | None
+
+
+def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: datetime) -> int:
+    """Make a job; return its id."""
+    result = conn.execute(
+        insert(job)
+        .values(
+            kind=new.kind,
+            authority=authority,
+            lane=new.lane,
+            order_key=new.order_key,
+            subject=subject,
+            state=JobState.READY,
+            not_before=new.not_before or now,
+            attempts=0,
+            created_at=now,
+        )
+        .returning(job.c.id)
+    )
+    row_id: int = result.scalar_one()
+    return row_id
+
+
+def finish_job(conn: Connection, done: Job) -> None:
+    """Remove a job that is done.
+
+    Raises:
+        LeaseLost: the job is no longer held under this claim; the transaction must not be committed.
+
+    """
+    _require_lease(conn.execute(delete(job).where(*_claimed_as(done))).rowcount, done)
+
+
+def retry_job(conn: Connection, again: Job, not_before: datetime, reason: str, now: datetime) -> None:
+    """Put a claimed job back, due at `not_before`.
+
+    Raises:
+        LeaseLost: the job is no longer held under this claim.
+
+    """
+    values = {"state": JobState.READY, "not_before": not_before, "reason": reason}
+    _require_lease(_end_claim(conn, again, values), again)
+    _add_job_event(
+        conn,
+        again,
+        "job.retried",
+        now,
+        reason=reason,
+        attempts=again.attempts,
+        not_before=not_before.isoformat(),
+    )
+
+
+def park_job(conn: Connection, parked: Job, reason: str, now: datetime) -> None:
+    """Park a claimed job, and the delivery that it is about with it.
+
+    Raises:
+        LeaseLost: the job is no longer held under this claim.
+
+    """
+    _require_lease(_end_claim(conn, parked, {"state": JobState.PARKED, "reason": reason}), parked)
+    _add_job_event(conn, parked, "job.parked", now, reason=reason, attempts=parked.attempts)
+    waiting = _STATE_WHILE_WAITING.get(parked.kind)
+    if waiting is not None and _move_delivery(
+        conn, parked.subject, waiting, DeliveryState.PARKED, reason=reason, now=now
+    ):
+        add_delivery_event(conn, parked.subject, "verzoek.parked", now, reason=reason)
+
+
+def unpark_jobs(conn: Connection, kinds: Collection[str], subjects: Collection[int], now: datetime) -> int:
+    """Make parked jobs due now, with a fresh count of attempts, and their deliveries too; return how many."""
+    rows = conn.execute(
+        sql_update(job)
+        .where(job.c.state == JobState.PARKED, job.c.kind.in_(kinds), job.c.subject.in_(subjects))
+        .values(state=JobState.READY, not_before=now, attempts=0, first_attempt_at=None)
+        .returning(*job.c)
+    ).all()
+    for row in rows:
+        _add_job_event(conn, job_of(row), "job.unparked", now)
+        waiting = _STATE_WHILE_WAITING.get(row.kind)
+        if waiting is not None:
+            _move_delivery(conn, row.subject, DeliveryState.PARKED, waiting, reason=None, now=now)
+    return len(rows)
+
+
+def release_jobs(conn: Connection, owner: str, ids: Collection[int] | None = None) -> int:
+    """Put back the jobs that `owner` holds (or only these of them), due as they were; return how many."""
+    chosen = () if ids is None else (job.c.id.in_(ids),)
+    return _release(conn, *held_by(owner), *chosen)
+
+
+def release_all(conn: Connection) -> int:
+    """Put back every running job; only for who knows that no other process can hold one."""
+    return _release(conn, job.c.state == JobState.RUNNING)
+
+
+def remove_jobs(conn: Connection, kinds: Collection[str], subject: int) -> int:
+    """Remove the jobs about a subject that do not run; return how many."""
+    return conn.execute(
+        delete(job).where(
+            job.c.subject == subject,
+            job.c.kind.in_(kinds),
+            job.c.state.in_((JobState.READY, JobState.PARKED)),
+        )
+    ).rowcount
+
+
+def jobs_for(conn: Connection, kind: str, subject: int) -> tuple[Job, ...]:
+    """Find the jobs of a kind about a subject, oldest first."""
+    query = select(job).where(job.c.kind == kind, job.c.subject == subject).order_by(job.c.id)
+    return tuple(job_of(row) for row in conn.execute(query))
+
+
+def find_jobs(
+    conn: Connection, state: JobState | None = None, authority: str | None = None, limit: int = 100
+) -> list[Job]:
+    """Find jobs, those that are due first in front."""
+    query = select(job).order_by(job.c.not_before, job.c.id).limit(limit)
+    if state is not None:
+        query = query.where(job.c.state == state)
+    if authority is not None:
+        query = query.where(job.c.authority == authority)
+    return [job_of(row) for row in conn.execute(query)]
+
+
+def count_jobs(conn: Connection) -> Mapping[tuple[str, JobState], int]:
+    """Count the jobs by kind and state."""
+    query = select(job.c.kind, job.c.state, func.count()).group_by(job.c.kind, job.c.state)
+    return {(kind, state): count for kind, state, count in conn.execute(query)}
+
+
+def next_due(
+    conn: Connection, kinds: Collection[str] | None = None, *, after: datetime | None = None
+) -> datetime | None:
+    """When the next job is due, or its lease expires, after this moment; None when there is none.
+
+    Jobs in paused lanes do not count: a change of the lane wakes the worker.
+    """
+    due = case((job.c.state == JobState.RUNNING, job.c.lease_until), else_=job.c.not_before)
+    query = select(func.min(due)).where(
+        job.c.state.in_((JobState.READY, JobState.RUNNING)), job.c.lane.not_in(paused_lanes())
+    )
+    if kinds is not None:
+        query = query.where(job.c.kind.in_(kinds))
+    if after is not None:
+        query = query.where(due > literal(after, UtcDateTime()))
+    moment: datetime | None = conn.execute(query).scalar_one()
+    return moment
+
+
+def pause_lane(conn: Connection, name: str, reason: str) -> None:
+    """Let no job of a lane be claimed until it is resumed; jobs that run are not touched."""
+    _set_lane(conn, name, True, reason)
+
+
+def resume_lane(conn: Connection, name: str) -> None:
+    """Let the jobs of a lane be claimed again."""
+    _set_lane(conn, name, False, None)
+
+
+def lanes(conn: Connection) -> tuple[Lane, ...]:
+    """The lanes that are or were paused."""
+    return tuple(Lane(*row) for row in conn.execute(select(lane).order_by(lane.c.name)))
+
+
+def _set_lane(conn: Connection, name: str, paused: bool, reason: str | None) -> None:
+    values = {"paused": paused, "reason": reason}
+    if not conn.execute(sql_update(lane).where(lane.c.name == name).values(values)).rowcount:
+        conn.execute(insert(lane).values(name=name, **values))
+
+
+def paused_lanes() -> Select[tuple[str]]:
+    """Select the names of the lanes that are paused."""
+    return select(lane.c.name).where(lane.c.paused)
+
+
+def held_by(owner: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions under which a job runs for this owner."""
+    return (job.c.lease_owner == owner, job.c.state == JobState.RUNNING)
+
+
+def _claimed_as(claimed: Job) -> tuple[ColumnElement[bool], ...]:
+    # The count of attempts tells this claim from a later one by the same owner.
+    return (
+        job.c.id == claimed.id,
+        job.c.lease_owner == claimed.lease_owner,
+        job.c.attempts == claimed.attempts,
+        job.c.state == JobState.RUNNING,
+    )
+
+
+def _end_claim(conn: Connection, claimed: Job, values: Mapping[str, Any]) -> int:
+    statement = sql_update(job).where(*_claimed_as(claimed))
+    return conn.execute(statement.values(lease_owner=None, lease_until=None, **values)).rowcount
+
+
+def _require_lease(changed: int, claimed: Job) -> None:
+    if changed != 1:
+        raise LeaseLost(
+            f"job {claimed.id} ({claimed.kind} {claimed.subject}) is no longer held by {claimed.lease_owner}"
+        )
+
+
+def _release(conn: Connection, *conditions: ColumnElement[bool]) -> int:
+    return conn.execute(
+        sql_update(job).where(*conditions).values(state=JobState.READY, lease_owner=None, lease_until=None)
+    ).rowcount
+
+
+def _move_delivery(
+    conn: Connection,
+    row_id: int,
+    expected: DeliveryState,
+    new: DeliveryState,
+    *,
+    reason: str | None,
+    now: datetime,
+) -> bool:
+    # No StaleState here: a handler may have moved the delivery in an earlier step.
+    statement = sql_update(delivery).where(delivery.c.id == row_id, delivery.c.state == expected)
+    return conn.execute(statement.values(state=new, reason=reason, updated_at=now)).rowcount == 1
+
+
+def _add_job_event(conn: Connection, about: Job, action: str, now: datetime, **detail: Any) -> None:
+    if about.kind in _OF_MESSAGES:
+        add_message_event(conn, about.subject, action, now, kind=about.kind, **detail)
+    elif about.kind in _STATE_WHILE_WAITING:
+        add_delivery_event(conn, about.subject, action, now, kind=about.kind, **detail)
+
+
+def job_of(row: Row[Any]) -> Job:
+    """Turn a row into a job."""
+    return Job(**row._mapping)

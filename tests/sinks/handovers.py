@@ -1,0 +1,63 @@
+"""Handovers and checkpoints for the tests of the sinks."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from adapter.delivery import Handover, HandoverFile
+
+
+class SimulatedCrash(BaseException):
+    """The process ends here: nothing after it runs, and no handler of exceptions sees it."""
+
+
+class MemoryCheckpoint:
+    """A checkpoint that outlives the crash of the sink, as the store does."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Mapping[str, Any]] = {}
+        self.before_set: Callable[[], None] = lambda: None
+        self.after_set: Callable[[], None] = lambda: None
+
+    def get(self, step: str) -> Mapping[str, Any] | None:
+        return self.steps.get(step)
+
+    async def set(self, step: str, value: Mapping[str, Any]) -> None:
+        self.before_set()
+        self.steps[step] = value
+        self.after_set()
+
+
+def make_file(path: str, content: bytes, chunk: int = 7) -> HandoverFile:
+    async def read() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(content), chunk):
+            yield content[start : start + chunk]
+
+    return HandoverFile(
+        path=path,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        content_type=None,
+        bestandsnaam=None,
+        document_id=None,
+        vertrouwelijk=None,
+        open=read,
+    )
+
+
+def make_handover(*files: HandoverFile, key: str = "2023073100048-000", **extra: Any) -> Handover:
+    manifest = {
+        "verzoeknummer": "2023073100048",
+        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files],
+        **extra,
+    }
+    return Handover(
+        key=key,
+        flow="stam",
+        authority="voorbeeldstad",
+        sink="archief",
+        verzoeknummer="2023073100048",
+        volgnummer="000",
+        manifest=manifest,
+        files=files,
+    )

@@ -1,0 +1,101 @@
+"""The example files are what they say: complete, with the real defaults, and accepted as they are."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from adapter.config import Config, load_config
+from adapter.delivery import make_sink
+from adapter.sinks import SINK_TYPES
+
+EXAMPLES = Path(__file__).parents[2] / "config"
+REFERENCE = EXAMPLES / "stam-adapter.toml"
+MAIN_FILES = (REFERENCE, EXAMPLES / "municipality.toml", EXAMPLES / "digikoppelaar" / "digikoppelaar.toml")
+
+# What stands in the reference as an example because it has no default, or none that would say anything.
+WITHOUT_DEFAULT = {"cpas", "certificate", "key", "max_message", "service", "action", "users", "tls"}
+
+
+def uncommented(text: str) -> str:
+    return re.sub(r"(?m)^#(?=[^ #\n])", "", text)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from models_in(inner)
+
+
+def tables_of(value: Any) -> Iterator[Mapping[str, Any]]:
+    """A table itself, or the tables of an array of tables."""
+    yield from (value,) if isinstance(value, Mapping) else value
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    path = tmp_path / "stam-adapter.toml"
+    # Two options exclude each other when they are true; as defaults they do not.
+    path.write_text(uncommented(REFERENCE.read_text()))
+    return path
+
+
+@pytest.mark.parametrize("path", MAIN_FILES, ids=lambda path: path.stem)
+def test_an_example_is_a_good_configuration(path: Path) -> None:
+    config = load_config(path, {})
+    for authority in config.authorities.values():
+        assert authority.routes
+        for name, table in authority.sinks.items():
+            make_sink(SINK_TYPES, name, table)
+
+
+def test_the_reference_is_a_good_configuration_with_every_option_set(whole: Path) -> None:
+    load_config(whole, {})
+
+
+def test_the_digikoppelaar_has_a_file_per_authority() -> None:
+    config = load_config(MAIN_FILES[2], {})
+    assert set(config.authorities) == {"voorbeeldstad", "omgevingsdienst"}
+
+
+def missing(model: type[BaseModel], table: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        path = f"{where}.{key}" if where else key
+        if key not in table:
+            yield path
+            continue
+        for inner in models_in(field.annotation):
+            by_name = key in {"authorities", "agreements"} and inner.__name__ != "AdminUser"
+            found = table[key].values() if by_name else tables_of(table[key])
+            for one in found:
+                yield from missing(inner, one, path)
+
+
+def test_the_reference_has_every_option() -> None:
+    assert list(missing(Config, tomllib.loads(uncommented(REFERENCE.read_text())))) == []
+
+
+def test_what_the_reference_calls_a_default_is_the_default(whole: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.toml"
+    short.write_text(REFERENCE.read_text())
+    assert list(differences(load_config(whole, {}), load_config(short, {}))) == []
+
+
+def differences(one: Any, other: Any, where: str = "") -> Iterator[str]:
+    if isinstance(one, BaseModel) and isinstance(other, BaseModel):
+        for key in type(one).model_fields:
+            if key not in WITHOUT_DEFAULT or where.startswith("ebms"):
+                yield from differences(getattr(one, key), getattr(other, key), f"{where}.{key}".strip("."))
+    elif isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in one:
+            yield from differences(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, tuple) and one and isinstance(one[0], BaseModel):
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, f"{where}[{index}]")
+    elif one != other:
+        yield where

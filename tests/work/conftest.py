@@ -1,0 +1,57 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapter.store import Database, migrate, open_database
+
+TIMEOUT = 20
+
+
+class FakeClock:
+    """A clock that stands still until it is moved; moving it wakes who waits for the database."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+        self.db: Database | None = None
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+        if self.db is not None:
+            self.db.changes.announce()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def db(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Database]:
+    migrate("sqlite", tmp_path)
+    database = open_database("sqlite", tmp_path, exclusive=True)
+    clock.db = database
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def until(db: Database) -> "Callable[[Callable[[], bool]], object]":
+    async def wait(condition: Callable[[], object]) -> None:
+        """Look again after every change of the store, until the condition holds."""
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                seen = db.changes.count
+                result = condition()
+                if asyncio.iscoroutine(result):
+                    result = await result
+                if result:
+                    return
+                await db.wait_for_change(0.05, since=seen)
+
+    return wait
