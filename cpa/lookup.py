@@ -246,7 +246,8 @@ class Agreement:
         """Whether the CPA carries traffic at this moment, give or take the skew (CPA-04, LCY-06)."""
         if self.status is not CpaStatus.AGREED:
             return False
-        return self.start - skew <= moment <= self.end + skew
+        # the skew goes on the moment: the End of an agreement may be the last moment a datetime can have
+        return self.start <= moment + skew and moment - skew <= self.end
 
     def received(self, service: Service, action: str) -> Exchange | None:
         """What was agreed for an action that they send and we receive; None where nothing was."""

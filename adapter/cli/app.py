@@ -1,20 +1,40 @@
 """The commands and what they have in common."""
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import typer
 
-from adapter.cli import demo, ping, run, simulate
+from adapter.cli.lazy import LazyCommand, LazyGroup, new_app
 from adapter.observe import installed_version
 
-app = typer.Typer(
+
+class _Commands(LazyGroup):
+    """Every command there is, in the order in which an operator meets them."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "check": LazyCommand(
+            "adapter.cli.check", "check", "Check configuration, keys, CPAs, database and sinks."
+        ),
+        "run": LazyCommand("adapter.cli.run", "run", "Run the daemon in the foreground."),
+        "demo": LazyCommand("adapter.cli.demo", "demo", "Show the whole chain on this machine."),
+        "simulate": LazyCommand("adapter.cli.simulate", "simulate", "Run a simulated DSO-LV."),
+        "cpa": LazyCommand("adapter.cli.cpa", "app", "Read and manage CPA documents."),
+        "ping": LazyCommand("adapter.cli.ping", "ping", "Send a Ping under an agreement."),
+        "message": LazyCommand("adapter.cli.message", "app", "Look into messages, and mend them."),
+        "verzoek": LazyCommand("adapter.cli.verzoek", "app", "Look into verzoeken, and mend them."),
+        "inspect": LazyCommand("adapter.cli.inspect_file", "inspect", "Say what a file is."),
+        "db": LazyCommand("adapter.cli.db", "app", "Manage the database."),
+    }
+
+
+app = new_app(
     name="stam-adapter",
+    cls=_Commands,
     help="Receives verzoeknotificaties from DSO-LV over Digikoppeling, fetches the verzoek, hands it to a sink.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=True,
 )
 
 
@@ -31,12 +51,6 @@ def _root(
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""
-
-
-app.command()(run.run)
-app.command()(demo.demo)
-app.command()(simulate.simulate)
-app.command()(ping.ping)
 
 
 def main() -> None:

@@ -7,9 +7,8 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -17,22 +16,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cpa import format_duration
+
 FAILED = 1
 WRONG_USE = 2
 WRONG_CONFIGURATION = 78
+
+_WIDEST = 120
+"""Characters of a row in an outline before its last column; wider ones become blocks."""
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "failed": "red"}
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what went wrong, one line per problem, and end with this exit code."""
-    error_console().print(Text(message, style="red"), soft_wrap=True)
+    error_console().print(Text(_safe(message), style="red"), soft_wrap=True)
     raise typer.Exit(code)
 
 
 def say(message: str) -> None:
     """Say something beside the result."""
-    error_console().print(Text(message), soft_wrap=True)
+    error_console().print(Text(_safe(message)), soft_wrap=True)
 
 
 def error_console() -> Console:
@@ -73,9 +77,92 @@ def show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable))
 
 
+def show_document(value: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show one thing with everything in it: as JSON, or as an outline for people, without what is empty."""
+    if as_json:
+        show_json(value)
+    else:
+        typer.echo("\n".join(_outline(value)))
+
+
+def _outline(value: Mapping[str, Any]) -> list[str]:
+    """The lines of an outline: one per value, a block per thing within, a table for things that are alike."""
+    given = {
+        _label(key): item for key, item in value.items() if item is not None and item not in ((), [], {})
+    }
+    width = max((len(label) for label in given), default=0) + 2
+    lines: list[str] = []
+    for label, item in given.items():
+        if not _is_nested(item):
+            lines.append(f"{label:<{width}}{_one_line(item)}")
+            continue
+        lines.append(f"{label}:")
+        if isinstance(item, Mapping):
+            lines += _indented(_outline(item))
+        else:
+            lines += _indented(_grid(item) or _blocks(item))
+    return lines
+
+
+def _grid(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Rows in columns, without those in which nothing stands; nothing where they are too wide or deep for that."""
+    if any(_is_nested(cell) for row in rows for cell in row.values()):
+        return []
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    cells = {key: [_label(key), *(_one_line(row.get(key)) for row in rows)] for key in keys}
+    columns = [column for column in cells.values() if any(column[1:])]
+    widths = [max(len(cell) for cell in column) for column in columns]
+    if sum(width + 2 for width in widths[:-1]) > _WIDEST:
+        return []
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in zip(*columns, strict=True)
+    ]
+
+
+def _blocks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Rows one below the other, each marked by a dash."""
+    lines: list[str] = []
+    for row in rows:
+        first, *rest = _outline(row) or [""]
+        lines += [f"- {first}", *_indented(rest)]
+    return lines
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return True
+    return isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value)
+
+
+def _indented(lines: Iterable[str], by: int = 2) -> list[str]:
+    return [" " * by + line for line in lines]
+
+
+def _label(key: str) -> str:
+    """`conversationId` as `conversation id`."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in key)
+
+
+def _one_line(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(one) for one in value)
+    return _plain(value)
+
+
 def _plain(value: Any) -> str:
-    text = "" if value is None else str(_jsonable(value) if isinstance(value, date | Enum | Path) else value)
-    return text.replace("\t", " ").replace("\n", " ")
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return _safe(str(_jsonable(value))).replace("\n", " ")
+
+
+def _safe(text: str) -> str:
+    """A text that cannot drive a terminal: partners choose file names, ids and reasons."""
+    return "".join(c if c.isprintable() or c == "\n" else " " if c in "\t\r" else "\ufffd" for c in text)
 
 
 def _coloured(value: Any) -> Text:
@@ -86,10 +173,10 @@ def _coloured(value: Any) -> Text:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return format_duration(value)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Path):
-        return str(value)
     if isinstance(value, frozenset | set):
         return sorted(value)
     return str(value)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
-from adapter.cli.output import WRONG_CONFIGURATION, fail
-from adapter.config import Config, ConfigProblem, load_config
+from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, fail
+from adapter.config import AuthorityConfig, Config, ConfigProblem, load_config
+from adapter.observe import configure_logs
 from adapter.store import Database, StoreProblem, open_database, schema_is_current
 
 ConfigOption = Annotated[
@@ -26,9 +28,20 @@ DEFAULT_CONFIG = Path("stam-adapter.toml")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
+AuthorityOption = Annotated[
+    str | None,
+    typer.Option("--authority", "-a", help="Only of this authority, by its name in the configuration."),
+]
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at most, the newest.", min=1)]
+
 
 def read_config(path: Path) -> Config:
-    """The configuration; ends with exit code 78 and every problem where it is wrong."""
+    """The configuration; ends with exit code 78 and every problem where it is wrong.
+
+    Until a command says otherwise, only log lines that a person must see are shown, on standard error.
+    """
+    configure_logs("console", "warning")
     try:
         return load_config(path, os.environ)
     except ConfigProblem as problem:
@@ -40,18 +53,41 @@ def fail_configuration(problem: ConfigProblem) -> NoReturn:
     fail("\n".join(problem.problems), WRONG_CONFIGURATION)
 
 
+def named_authority(config: Config, name: str) -> AuthorityConfig:
+    """The authority with this name; ends with exit code 2 where the configuration has none."""
+    found = config.authorities.get(name)
+    if found is None:
+        known = ", ".join(sorted(config.authorities)) or "none"
+        fail(f"the configuration has no authority {name!r}; known: {known}", WRONG_USE)
+    return found
+
+
 @asynccontextmanager
 async def opened_store(config: Config) -> AsyncIterator[Database]:
-    """The store of a configuration, beside a running daemon or without one."""
+    """The store of a configuration, beside a running daemon or without one.
+
+    Whatever goes wrong with it, also while it is used, is said and ends the command.
+    """
     try:
         if not schema_is_current(config.store.url, config.state):
             fail(
                 f"the store in {config.state} is not there or not of this version; run `stam-adapter db migrate`"
             )
         db = open_database(config.store.url, config.state, exclusive=False)
+        try:
+            yield db
+        finally:
+            await db.close()
     except StoreProblem as problem:
         fail(str(problem))
-    try:
-        yield db
-    finally:
-        await db.close()
+    except SQLAlchemyError as error:
+        fail(store_trouble(config, error))
+
+
+def store_trouble(config: Config, error: SQLAlchemyError) -> str:
+    """What to say of a database that does not do what it should; the statement and its values stay out of it."""
+    cause = getattr(error, "orig", None) or type(error).__name__
+    return (
+        f"the database in {config.state} cannot be used: {cause}; check its rights and the free space there, "
+        "or restore it from a backup"
+    )

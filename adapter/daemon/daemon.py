@@ -121,7 +121,16 @@ class Daemon:
         self._closing.push_async_callback(worker.stop, GRACE)
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
-        receiver = Receiver(db, spool, registry.current, trust, self.metrics, clock, test=test)
+        receiver = Receiver(
+            db,
+            spool,
+            registry.current,
+            trust,
+            self.metrics,
+            clock,
+            test=test,
+            max_message=config.ebms.max_message,
+        )
         readiness = Readiness(db, worker, registry, config.state)
         await self._listen_admin(readiness)
         await self._listen_ebms(receiver, spool, trust)

@@ -43,6 +43,8 @@ from adapter.ebms.mime import (
     PartEnd,
     PartHeaders,
     PartProblem,
+    content_id_of,
+    find_content_id,
 )
 from adapter.ebms.names import MSH_SERVICE, SOAP_ACTION, SignalAction
 from adapter.ebms.packaging import (
@@ -143,6 +145,8 @@ __all__ = [
     "build_signal",
     "check_manifest",
     "check_parties",
+    "content_id_of",
+    "find_content_id",
     "find_exchange",
     "format_moment",
     "judge",

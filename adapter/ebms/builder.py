@@ -1,12 +1,13 @@
-"""Envelopes that we send: business messages, acknowledgments, errors, ping, pong, status, and SOAP faults.
+"""Envelopes that we send: business messages, acknowledgments, errors, ping, pong, and SOAP faults.
 
 Pure: identifiers and times come from the caller. Every element is written as the schema and Digikoppeling want it
 (order of children, `mustUnderstand="1"`, UTC times); a signature is added afterwards, as the last step (pitfall 6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from lxml import etree
 
@@ -28,10 +29,10 @@ from adapter.ebms.names import (
     soap,
     xlink,
 )
+from adapter.ebms.signing import cid_url
 from cpa import Service
 
-# `ds` is declared at the root so that references copied into an acknowledgment need no declaration of their own.
-_NSMAP = {"SOAP": SOAP_NS, "eb": EB_NS, "xlink": XLINK_NS, "ds": DS_NS}
+_NSMAP: Final[Mapping[str | None, str]] = {"SOAP": SOAP_NS, "eb": EB_NS, "xlink": XLINK_NS, "ds": DS_NS}
 
 
 def reply_header(
@@ -72,14 +73,14 @@ def build_business_message(
         manifest = etree.SubElement(body, eb("Manifest"), {eb("version"): VERSION})
         for content_id in content_ids:
             etree.SubElement(
-                manifest, eb("Reference"), {xlink("type"): "simple", xlink("href"): f"cid:{content_id}"}
+                manifest, eb("Reference"), {xlink("type"): "simple", xlink("href"): cid_url(content_id)}
             )
     return envelope
 
 
 def build_acknowledgment(header: MessageHeader, acknowledgment: Acknowledgment) -> etree._Element:
     """An Acknowledgment (EB 6.3.2): alone in its message, never with a flag of reliable messaging (HDR-26)."""
-    envelope, soap_header, _ = _envelope(header)
+    envelope, soap_header, _ = _envelope(header, _namespaces_of(acknowledgment.references))
     entry = _header_entry(soap_header, "Acknowledgment", actor=TO_PARTY_MSH)
     etree.SubElement(entry, eb("Timestamp")).text = format_moment(
         acknowledgment.timestamp or _sent_at(header)
@@ -92,7 +93,12 @@ def build_acknowledgment(header: MessageHeader, acknowledgment: Acknowledgment) 
 
 
 def build_message_error(header: MessageHeader, errors: tuple[EbmsError, ...]) -> etree._Element:
-    """A MessageError with every error in one list (EB 4.2.3); only generic texts go out (ERR-12)."""
+    """A MessageError with every error in one list (EB 4.2.3); only generic texts go out (ERR-12).
+
+    Raises ValueError where there is no error: the list may not be empty.
+    """
+    if not errors:
+        raise ValueError("a MessageError needs at least one error")
     envelope, soap_header, _ = _envelope(header)
     entry = _header_entry(soap_header, "ErrorList")
     entry.set(eb("highestSeverity"), highest_severity(errors).value)
@@ -134,12 +140,16 @@ def serialize(envelope: etree._Element) -> bytes:
 
 
 def format_moment(moment: datetime) -> str:
-    """A time as ebMS wants it: UTC with `Z`, milliseconds (HDR-21, pitfall 27)."""
+    """A time as ebMS wants it: UTC with `Z`, milliseconds (HDR-21, pitfall 27). Raises ValueError without zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _envelope(header: MessageHeader) -> tuple[etree._Element, etree._Element, etree._Element]:
-    envelope = etree.Element(soap("Envelope"), nsmap=_NSMAP)
+def _envelope(
+    header: MessageHeader, namespaces: Mapping[str | None, str] = _NSMAP
+) -> tuple[etree._Element, etree._Element, etree._Element]:
+    envelope = etree.Element(soap("Envelope"), nsmap=dict(namespaces))
     soap_header = etree.SubElement(envelope, soap("Header"))
     _write_header(_header_entry(soap_header, "MessageHeader"), header)
     return envelope, soap_header, etree.SubElement(envelope, soap("Body"))
@@ -190,8 +200,15 @@ def _sent_at(header: MessageHeader) -> datetime:
     return header.timestamp
 
 
+def _namespaces_of(references: Sequence[etree._Element]) -> Mapping[str | None, str]:
+    """What the root declares, so that a prefix in the XPath text of a copied reference stays bound.
+
+    lxml takes a declaration away from an element that it moves where the namespace has a prefix already.
+    """
+    theirs = {prefix: uri for reference in references for prefix, uri in reference.nsmap.items() if prefix}
+    return theirs | dict(_NSMAP)
+
+
 def _copy(reference: etree._Element) -> etree._Element:
-    """A detached copy of a ds:Reference that keeps the namespaces its XPath text needs, and no tail."""
-    copy = etree.fromstring(etree.tostring(reference, with_tail=False))
-    copy.tail = None
-    return copy
+    """A detached copy of a ds:Reference with the namespaces in scope, and no tail."""
+    return etree.fromstring(etree.tostring(reference, with_tail=False))

@@ -5,9 +5,9 @@ makes the header unusable is a SOAP fault; the rest is noted in `Envelope.proble
 is known to be who it says it is.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 from typing import Final
 
 from lxml import etree
@@ -15,36 +15,37 @@ from lxml import etree
 from adapter.ebms.errors import (
     LOCATION_HEADER,
     EbmsError,
-    ErrorCode,
     FaultCode,
     Severity,
     SoapFault,
 )
 from adapter.ebms.names import (
-    EB_NS,
     ERROR_CONTEXT,
     MSH_SERVICE,
+    NEXT_ACTOR,
     NEXT_MSH,
     OUR_ACTORS,
     SOAP_NS,
-    VERSION,
+    TO_PARTY_MSH,
     SignalAction,
     ds,
     eb,
     soap,
     xlink,
 )
-from adapter.ebms.structure import check_structure, is_element, prefixed, text_of
+from adapter.ebms.structure import IN_HEADER, actor_of, check_envelope, is_element, prefixed, text_of
 from cpa import PartyId, Service, XmlRefused, parse_datetime, parse_xml
 
 _MAX_DEPTH: Final = 50
-_IN_HEADER: Final = frozenset(
-    eb(name)
-    for name in ("MessageHeader", "AckRequested", "Acknowledgment", "ErrorList", "SyncReply", "MessageOrder")
-)
-_IN_BODY: Final = frozenset(eb(name) for name in ("Manifest", "StatusRequest", "StatusResponse"))
-_REPEATABLE: Final = frozenset({eb("AckRequested")})
-_UNDERSTOOD: Final = _IN_HEADER | {ds("Signature")}
+_MAX_ELEMENTS: Final = 10_000
+_MAX_TEXT: Final = 1024
+"""Characters of a text in the MessageHeader: they become keys of a database, which has bounds of its own (HDR-20)."""
+
+_MAX_PROBLEMS: Final = 50
+"""Problems that are noted: each is reported, and a partner has no use for a list without end."""
+
+_ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+_UNDERSTOOD: Final = IN_HEADER | {ds("Signature")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class MessageHeader:
 
 @dataclass(frozen=True, slots=True)
 class AckRequested:
-    """eb:AckRequested aimed at the To Party MSH (EB 6.3.1)."""
+    """eb:AckRequested aimed at the To Party MSH, by its actor or by having none (EB 6.3.1)."""
 
     signed: bool
     actor: str | None = None
@@ -120,7 +121,7 @@ class Envelope:
     """A received envelope.
 
     `root` is the parsed tree on which a signature is verified; nobody changes it. `problems` are the departures
-    from structure and version, in document order.
+    from structure and then from version, in document order; the first of them where there are very many.
     """
 
     root: etree._Element
@@ -135,6 +136,11 @@ class Envelope:
     status_request: str | None = None
     status_response: str | None = None
     problems: tuple[EbmsError, ...] = field(default=())
+
+    @property
+    def body(self) -> etree._Element:
+        """The SOAP Body, which every envelope that was read has."""
+        return next(child for child in self.root if child.tag == soap("Body"))
 
     @property
     def signal(self) -> SignalAction | None:
@@ -154,19 +160,35 @@ def read_envelope(data: bytes) -> Envelope:
 
     Raises SoapFault where the message cannot even be answered with an ErrorList (ERR-06, PKG-14, PKG-15, HDR-29).
     """
+    root = _parse(data)
+    header, body = _parts(root)
+    _check_understood(header)
+    message_header = _only(header, "MessageHeader")
+    if message_header is None:
+        raise _unusable("there is no eb:MessageHeader")
+    problems = check_envelope(root, header, body)
+    return _assemble(root, header, body, _read_header(message_header), tuple(islice(problems, _MAX_PROBLEMS)))
+
+
+def _parse(data: bytes) -> etree._Element:
     try:
         root = parse_xml(data, max_depth=_MAX_DEPTH)
     except XmlRefused as refused:
         raise SoapFault(
             FaultCode.CLIENT, "xml", "The message is not acceptable XML", str(refused)
         ) from refused
-    header, body = _parts(root)
-    _check_understood(header)
-    message_header = _only(header, "MessageHeader")
-    if message_header is None:
-        raise _unusable("there is no eb:MessageHeader")
-    problems = (*_structure_problems(header, body), *_version_problems(root))
-    return _assemble(root, header, body, _read_header(message_header), problems)
+    encoding = root.getroottree().docinfo.encoding or "utf-8"
+    # UTF-16 and UTF-32 need no declaration: they show by octets that UTF-8 text does not have (PKG-04)
+    if encoding.lower() not in _ENCODINGS or b"\0" in data or data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise SoapFault(FaultCode.CLIENT, "charset", "Only UTF-8 is supported", f"encoding is {encoding!r}")
+    if next(islice(root.iter("*"), _MAX_ELEMENTS, None), None) is not None:
+        raise SoapFault(
+            FaultCode.CLIENT,
+            "envelope_size",
+            "The SOAP part is too large",
+            f"the SOAP part has more than {_MAX_ELEMENTS} elements",
+        )
+    return root
 
 
 def _parts(root: etree._Element) -> tuple[etree._Element, etree._Element]:
@@ -175,7 +197,8 @@ def _parts(root: etree._Element) -> tuple[etree._Element, etree._Element]:
         raise SoapFault(FaultCode.CLIENT, "not_soap", "The message is not a SOAP envelope")
     if qname.namespace != SOAP_NS:
         raise SoapFault(FaultCode.VERSION_MISMATCH, "soap_version", "Only SOAP 1.1 is supported")
-    if next(root.iter(etree.PI), None) is not None:
+    around = chain(root.itersiblings(etree.PI, preceding=True), root.itersiblings(etree.PI))
+    if next(chain(root.iter(etree.PI), around), None) is not None:
         raise SoapFault(FaultCode.CLIENT, "xml", "Processing instructions are not allowed")
     children = [child for child in root if is_element(child)]
     if [child.tag for child in children[:2]] != [soap("Header"), soap("Body")]:
@@ -190,40 +213,12 @@ def _check_understood(header: etree._Element) -> None:
         if not is_element(entry) or entry.tag in _UNDERSTOOD:
             continue
         must = (entry.get(soap("mustUnderstand")) or "").strip() in {"1", "true"}
-        if must and (entry.get(soap("actor")) or "") in OUR_ACTORS:
+        if must and (actor_of(entry) or "") in OUR_ACTORS:
             raise SoapFault(
                 FaultCode.MUST_UNDERSTAND,
                 "must_understand",
                 "A header that must be understood is not known here",
                 f"header {entry.tag!r} must be understood and is not known",
-            )
-
-
-def _structure_problems(header: etree._Element, body: etree._Element) -> Iterator[EbmsError]:
-    for container, allowed, name in ((header, _IN_HEADER, "Header"), (body, _IN_BODY, "Body")):
-        seen: set[str] = set()
-        for entry in container:
-            if not is_element(entry) or etree.QName(entry).namespace != EB_NS:
-                continue
-            tag = str(entry.tag)
-            location = f"/SOAP:Envelope/SOAP:{name}/{prefixed(tag)}"
-            if tag not in allowed:
-                yield EbmsError(ErrorCode.OTHER_XML, location, f"{location} may not stand here")
-                continue
-            if tag in seen and tag not in _REPEATABLE:
-                yield EbmsError(ErrorCode.OTHER_XML, location, f"{location} stands there more than once")
-            seen.add(tag)
-            yield from check_structure(entry, location)
-
-
-def _version_problems(root: etree._Element) -> Iterator[EbmsError]:
-    for entry in root.iter(f"{{{EB_NS}}}*"):
-        version = entry.get(eb("version"))
-        if version is not None and version != VERSION and entry.tag != eb("Schema"):
-            yield EbmsError(
-                ErrorCode.NOT_SUPPORTED,
-                f"//{prefixed(str(entry.tag))}/@eb:version",
-                f"{prefixed(str(entry.tag))} has version {version!r}; only {VERSION} exists here",
             )
 
 
@@ -255,7 +250,9 @@ def _read_party(header: etree._Element, name: str) -> Party:
         raise _unusable(f"eb:MessageHeader lacks eb:{name}")
     ids = tuple(PartyId(text_of(child), child.get(eb("type"))) for child in element.findall(eb("PartyId")))
     if not ids or not all(party.value for party in ids):
-        raise _unusable(f"eb:{name} lacks a eb:PartyId")
+        raise _unusable(f"eb:{name} lacks an eb:PartyId")
+    if any(len(party.value) > _MAX_TEXT for party in ids):
+        raise _unusable(f"an eb:PartyId in eb:{name} has more than {_MAX_TEXT} characters")
     return Party(ids, _text(element, "Role"))
 
 
@@ -272,7 +269,7 @@ def _assemble(
         root=root,
         header=message_header,
         ack_requested=_read_ack_requested(requests),
-        next_ack_requested=any(request.get(soap("actor")) == NEXT_MSH for request in requests),
+        next_ack_requested=any(actor_of(request) in {NEXT_MSH, NEXT_ACTOR} for request in requests),
         sync_reply=_only(header, "SyncReply") is not None,
         message_order=_only(header, "MessageOrder") is not None,
         acknowledgment=_read_acknowledgment(_only(header, "Acknowledgment")),
@@ -289,12 +286,15 @@ def _assemble(
 
 
 def _read_ack_requested(requests: list[etree._Element]) -> AckRequested | None:
-    """The request aimed at the To Party MSH; one without actor is (pitfall 35), one for the next MSH is not."""
+    """The request aimed at the To Party MSH; one without actor is (pitfall 35), one for any other actor is not."""
     for request in requests:
-        actor = request.get(soap("actor"))
-        if actor != NEXT_MSH:
-            return AckRequested((request.get(eb("signed")) or "").strip() in {"true", "1"}, actor)
+        if _for_to_party(request):
+            return AckRequested((request.get(eb("signed")) or "").strip() in {"true", "1"}, actor_of(request))
     return None
+
+
+def _for_to_party(request: etree._Element) -> bool:
+    return (actor_of(request) or TO_PARTY_MSH) == TO_PARTY_MSH
 
 
 def _read_acknowledgment(element: etree._Element | None) -> Acknowledgment | None:
@@ -346,6 +346,8 @@ def _needed(element: etree._Element, name: str) -> str:
     text = _text(element, name)
     if not text:
         raise _unusable(f"{prefixed(str(element.tag))} lacks eb:{name}")
+    if len(text) > _MAX_TEXT:
+        raise _unusable(f"eb:{name} has more than {_MAX_TEXT} characters")
     return text
 
 

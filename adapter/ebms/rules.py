@@ -5,11 +5,13 @@ network: they are called, in this order, by the receive path, which stops after 
 algorithm says so (parties, exchange, signature) and reports the others together.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from adapter.ebms.envelope import Envelope, Party
 from adapter.ebms.errors import (
@@ -21,11 +23,18 @@ from adapter.ebms.errors import (
     ErrorCode,
     Severity,
 )
+from adapter.ebms.mime import MimeLimits
 from adapter.ebms.names import CID, SignalAction
 from cpa import Agreement, Exchange, Frequency, PartyInfo
 
 SKEW: Final = timedelta(minutes=5)
-"""How far clocks may differ, for the window of the agreement, time to live and timestamps (TIM-03)."""
+"""How far clocks may differ, for the window of the agreement, time to live and timestamps (TIM-03).
+
+It is added to the present, not to a time of the message: that may be the last one that can be written.
+"""
+
+_MOST_PARTS: Final = MimeLimits().parts
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Strictness:
 class Case:
     """One received message with all that the rules need to judge it.
 
-    `certificate_expiry` is the end of validity of the certificate that signed it, None for an unsigned message.
+    `certificate_window` is the first and last moment of the certificate that signed it, None for an unsigned message.
     """
 
     envelope: Envelope
@@ -90,18 +99,13 @@ def check_parties(envelope: Envelope, agreement: Agreement) -> EbmsError | None:
 def find_exchange(envelope: Envelope, agreement: Agreement) -> Exchange | EbmsError:
     """Step 16: what the agreement says about this service and action from them to us (HDR-10, HDR-14 to HDR-17)."""
     header = envelope.header
+    misfit = _check_fit(envelope)
+    if misfit is not None:
+        return misfit
     if not envelope.is_business:
         signal = envelope.signal
         if signal is None:
             return _not_recognized("eb:Action", f"the MSH service has no action {header.action!r}")
-        if signal is SignalAction.ACKNOWLEDGMENT and envelope.acknowledgment is None:
-            return _misfit("Acknowledgment")
-        if signal is SignalAction.MESSAGE_ERROR and envelope.error_list is None:
-            return _misfit("ErrorList")
-        if signal is SignalAction.STATUS_REQUEST and envelope.status_request is None:
-            return _misfit("StatusRequest")
-        if signal is SignalAction.STATUS_RESPONSE and envelope.status_response is None:
-            return _misfit("StatusResponse")
         return agreement.received_signal(signal.value)
     exchange = agreement.received(header.service, header.action)
     if exchange is None:
@@ -109,12 +113,35 @@ def find_exchange(envelope: Envelope, agreement: Agreement) -> Exchange | EbmsEr
             receive.binding.action
             for role in agreement.us.roles
             if role.service == header.service
-            for receive in role.can_receive
+            for receive in role.all_can_receive()
         }
         if not known:
             return _not_recognized("eb:Service", f"service {header.service} is not agreed for us to receive")
         return _not_recognized("eb:Action", f"action {header.action!r} is not among {sorted(known)}")
     return _check_roles(envelope, exchange) or exchange
+
+
+def _check_fit(envelope: Envelope) -> EbmsError | None:
+    """Step 12: an element that makes a message a signal stands in that signal and nowhere else (ACK-05).
+
+    Only an ErrorList of warnings may go along with anything (EB 4.2.3).
+    """
+    errors = envelope.error_list
+    warnings = errors is not None and errors.highest_severity is Severity.WARNING
+    for action, name, element, anywhere in (
+        (SignalAction.ACKNOWLEDGMENT, "Acknowledgment", envelope.acknowledgment, False),
+        (SignalAction.MESSAGE_ERROR, "ErrorList", errors, warnings),
+        (SignalAction.STATUS_REQUEST, "StatusRequest", envelope.status_request, False),
+        (SignalAction.STATUS_RESPONSE, "StatusResponse", envelope.status_response, False),
+    ):
+        if envelope.signal is action and element is None:
+            what = f"the action calls for eb:{name}, which is missing"
+        elif envelope.signal is not action and element is not None and not anywhere:
+            what = f"eb:{name} does not fit the action"
+        else:
+            continue
+        return EbmsError(ErrorCode.INCONSISTENT, f"{LOCATION_MESSAGE_HEADER}/eb:Action", what)
+    return None
 
 
 def _check_roles(envelope: Envelope, exchange: Exchange) -> EbmsError | None:
@@ -224,7 +251,7 @@ def check_certificate_window(case: Case) -> Iterator[EbmsError]:
     if case.certificate_window is None:
         return
     start, end = case.certificate_window
-    if not start - SKEW <= case.now <= end + SKEW:
+    if case.now + SKEW < start or end < case.now - SKEW:
         yield EbmsError(
             ErrorCode.SECURITY_FAILURE,
             LOCATION_SIGNATURE,
@@ -235,7 +262,7 @@ def check_certificate_window(case: Case) -> Iterator[EbmsError]:
 def check_time_to_live(case: Case) -> Iterator[EbmsError]:
     """Step 25: TimeToLive has not passed (HDR-24)."""
     time_to_live = case.envelope.header.time_to_live
-    if time_to_live is not None and time_to_live + SKEW < case.now:
+    if time_to_live is not None and time_to_live < case.now - SKEW:
         yield EbmsError(
             ErrorCode.TIME_TO_LIVE_EXPIRED,
             f"{LOCATION_MESSAGE_HEADER}/eb:MessageData/eb:TimeToLive",
@@ -257,12 +284,23 @@ def check_timestamp(case: Case) -> Iterator[EbmsError]:
 
 def check_manifest(case: Case) -> Iterator[EbmsError]:
     """Step 26: every reference is a `cid:` of exactly one sound part of the message (MAN-02 to MAN-04)."""
-    for number, reference in enumerate(case.envelope.manifest or (), start=1):
+    references = case.envelope.manifest or ()
+    if len(references) > _MOST_PARTS:
+        yield EbmsError(
+            ErrorCode.MIME_PROBLEM,
+            LOCATION_MANIFEST,
+            f"the Manifest names {len(references)} parts, a message has at most {_MOST_PARTS}",
+        )
+        return
+    by_id = defaultdict(list)
+    for part in case.parts:
+        by_id[part.content_id].append(part)
+    for number, reference in enumerate(references, start=1):
         location = f"{LOCATION_MANIFEST}/eb:Reference[{number}]"
         if not reference.href.lower().startswith(CID):
             yield EbmsError(ErrorCode.MIME_PROBLEM, location, f"{reference.href!r} is not a cid: reference")
             continue
-        found = [part for part in case.parts if refers_to(reference.href, part.content_id)]
+        found = [part for name in _names_in(reference.href) for part in by_id.get(name, ())]
         if not found:
             yield EbmsError(
                 ErrorCode.MIME_PROBLEM, reference.href, f"no part has the Content-ID of {reference.href}"
@@ -313,8 +351,13 @@ def judge(case: Case, rules: tuple[Rule, ...]) -> tuple[EbmsError, ...]:
 
 def refers_to(href: str, content_id: str) -> bool:
     """Whether a `cid:` URL names the part with this Content-ID; the URL is percent-decoded once (RFC 2392)."""
+    return content_id in _names_in(href)
+
+
+def _names_in(href: str) -> frozenset[str]:
+    """The Content-IDs that a `cid:` URL may mean: decoded, and as written by who forgot to encode (pitfall 11)."""
     name = href[len(CID) :]
-    return href.lower().startswith(CID) and (unquote(name) == content_id or name == content_id)
+    return frozenset({unquote(name), name}) if href.lower().startswith(CID) else frozenset()
 
 
 def _check_flag(what: str, location: str, agreed: Frequency, *, present: bool) -> Iterator[EbmsError]:
@@ -325,7 +368,7 @@ def _check_flag(what: str, location: str, agreed: Frequency, *, present: bool) -
 
 
 def _untyped_without_uri(party: Party) -> bool:
-    return any(p.type is None and not urlsplit(p.value).scheme for p in party.party_ids)
+    return any(p.type is None and _URI.match(p.value) is None for p in party.party_ids)
 
 
 def _names(info: PartyInfo) -> str:
@@ -334,11 +377,3 @@ def _names(info: PartyInfo) -> str:
 
 def _not_recognized(element: str, detail: str) -> EbmsError:
     return EbmsError(ErrorCode.VALUE_NOT_RECOGNIZED, f"{LOCATION_MESSAGE_HEADER}/{element}", detail)
-
-
-def _misfit(element: str) -> EbmsError:
-    return EbmsError(
-        ErrorCode.INCONSISTENT,
-        f"{LOCATION_MESSAGE_HEADER}/eb:Action",
-        f"the action calls for eb:{element}, which is missing",
-    )

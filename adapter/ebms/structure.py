@@ -17,7 +17,19 @@ from typing import Final
 from lxml import etree
 
 from adapter.ebms.errors import EbmsError, ErrorCode
-from adapter.ebms.names import DS_NS, EB_NS, SOAP_NS, XLINK_NS, XML_NS, ds, eb, soap, xlink
+from adapter.ebms.names import (
+    DS_NS,
+    EB_NS,
+    SOAP_NS,
+    TO_PARTY_MSH,
+    VERSION,
+    XLINK_NS,
+    XML_NS,
+    ds,
+    eb,
+    soap,
+    xlink,
+)
 from cpa import parse_datetime
 
 _XSI_NS: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -209,6 +221,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
 }
 """Every ebXML element of EB 2.0 that may stand in a message."""
 
+IN_HEADER: Final = frozenset(
+    eb(name)
+    for name in ("MessageHeader", "AckRequested", "Acknowledgment", "ErrorList", "SyncReply", "MessageOrder")
+)
+"""What stands in SOAP:Header (PKG-16)."""
+
+_IN_BODY: Final = frozenset(eb(name) for name in ("Manifest", "StatusRequest", "StatusResponse"))
+
 
 def text_of(element: etree._Element) -> str:
     """The text of an element with simple content, comments left out as canonicalisation leaves them out.
@@ -221,6 +241,19 @@ def text_of(element: etree._Element) -> str:
 def is_element(node: etree._Element) -> bool:
     """Whether a node of a tree is an element, not a comment or processing instruction."""
     return isinstance(node.tag, str)
+
+
+def actor_of(entry: etree._Element) -> str | None:
+    """Whom a header entry is for, None where it does not say (SOAP 1.1 4.2.2)."""
+    actor = entry.get(soap("actor"))
+    return None if actor is None else actor.strip()
+
+
+def check_envelope(root: etree._Element, header: etree._Element, body: etree._Element) -> Iterator[EbmsError]:
+    """Every departure of the ebXML elements of an envelope from place, shape, unique ids and version."""
+    yield from _misplaced_or_misshapen(header, body)
+    yield from _repeated_ids(root)
+    yield from _other_versions(root)
 
 
 def check_structure(element: etree._Element, location: str) -> Iterator[EbmsError]:
@@ -239,11 +272,56 @@ def check_structure(element: etree._Element, location: str) -> Iterator[EbmsErro
         elif not shape.text(text_of(element)):
             yield _wrong(location, "has a wrong value")
         return
-    if text_of(element).strip(_BLANK):
+    text = text_of(element)
+    # an element that holds nothing may not even hold white space (XML Schema part 1, 3.4.4)
+    if text.strip(_BLANK) or (text and not (shape.children or shape.open)):
         yield _wrong(location, "may not hold text")
     yield from _check_children(children, shape, location)
     for child in children:
         yield from check_structure(child, f"{location}/{prefixed(str(child.tag))}")
+
+
+def _misplaced_or_misshapen(header: etree._Element, body: etree._Element) -> Iterator[EbmsError]:
+    for container, allowed, name in ((header, IN_HEADER, "Header"), (body, _IN_BODY, "Body")):
+        seen: set[tuple[str, str]] = set()
+        for entry in container:
+            if not is_element(entry) or etree.QName(entry).namespace != EB_NS:
+                continue
+            tag = str(entry.tag)
+            location = f"/SOAP:Envelope/SOAP:{name}/{prefixed(tag)}"
+            if tag not in allowed:
+                yield EbmsError(ErrorCode.OTHER_XML, location, f"{location} may not stand here")
+                continue
+            # an acknowledgment may be asked of the To Party and of the next MSH, of each once (EB 6.3.1)
+            place = (tag, (actor_of(entry) or TO_PARTY_MSH) if tag == eb("AckRequested") else "")
+            if place in seen:
+                yield EbmsError(ErrorCode.OTHER_XML, location, f"{location} stands there more than once")
+            seen.add(place)
+            yield from check_structure(entry, location)
+
+
+def _repeated_ids(root: etree._Element) -> Iterator[EbmsError]:
+    seen: set[str] = set()
+    for entry in root.iter(f"{{{EB_NS}}}*"):
+        name = (entry.get(eb("id")) or "").strip()
+        if name and name in seen:
+            yield EbmsError(
+                ErrorCode.OTHER_XML,
+                f"//{prefixed(str(entry.tag))}/@eb:id",
+                f"eb:id {name!r} stands on more than one element",
+            )
+        seen.add(name)
+
+
+def _other_versions(root: etree._Element) -> Iterator[EbmsError]:
+    for entry in root.iter(f"{{{EB_NS}}}*"):
+        version = entry.get(eb("version"))
+        if version is not None and version != VERSION and entry.tag != eb("Schema"):
+            yield EbmsError(
+                ErrorCode.NOT_SUPPORTED,
+                f"//{prefixed(str(entry.tag))}/@eb:version",
+                f"{prefixed(str(entry.tag))} has version {version!r}; only {VERSION} exists here",
+            )
 
 
 def _check_attributes(element: etree._Element, shape: Shape, location: str) -> Iterator[EbmsError]:

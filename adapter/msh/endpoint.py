@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from adapter.ebms import FaultCode, Forbidden, SoapFault
 from adapter.msh.answer import FORBIDDEN, UNAVAILABLE, Answer, fault_answer
-from adapter.msh.intake import BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
+from adapter.msh.intake import BodyBroken, BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
 from adapter.msh.peer import Peer, admit, identify
 from adapter.msh.receive import Receiver
 from adapter.msh.reply import CannotSign
@@ -35,18 +35,27 @@ class Endpoint:
         """The aiohttp application: this path, and 404 for every other."""
         app = web.Application()
         app.router.add_route("*", self.path, self.handle)
+        app.router.add_route("*", "/{other:.*}", self.not_found)
         return app
+
+    async def not_found(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for any other path."""
+        detail = f"{request.method} {request.path[:100]!r}"
+        with bound(peer_address=request.remote or ""):
+            peer = identify(request, plain=self.plain)
+            return _response(self._refuse(Answer(404), "path", "request.refused", detail, peer))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; whatever happens, with a defined status and one line in the log."""
-        if request.method != "POST":
-            return _response(Answer(405, headers=(("Allow", "POST"),)))
         metrics = self.receiver.metrics
         with bound(peer_address=request.remote or ""), metrics.receiving.track_inprogress():
             return _response(await self._answer(request))
 
     async def _answer(self, request: web.Request) -> Answer:
         peer = identify(request, plain=self.plain)
+        if request.method != "POST":
+            answer = Answer(405, headers=(("Allow", "POST"),))
+            return self._refuse(answer, "method", "request.refused", request.method[:100], peer)
         try:
             admit(peer, self.receiver.authorities(), test=self.receiver.test)
             _check_soap_action(request)
@@ -61,6 +70,8 @@ class Endpoint:
             return self._refuse(Answer(415), "content_type", "request.refused", str(problem), peer)
         except BodyTooLarge as problem:
             return self._refuse(Answer(413), "too_large", "request.refused", str(problem), peer)
+        except BodyBroken as problem:
+            return self._refuse(Answer(400), "body_broken", "request.refused", str(problem), peer)
         except BodyTooSlow as problem:
             return self._refuse(Answer(408), "too_slow", "request.refused", str(problem), peer)
         except CannotSign as problem:

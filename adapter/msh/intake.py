@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Final
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from adapter.ebms import (
     ContentType,
@@ -42,6 +42,10 @@ class BodyTooLarge(Exception):
 
 class BodyTooSlow(Exception):
     """The peer stopped sending in the middle of a body: HTTP 408 (TRN-22)."""
+
+
+class BodyBroken(Exception):
+    """The body ended before its end, or is not the HTTP it says it is: HTTP 400, if anybody still listens."""
 
 
 class UnsupportedType(Exception):
@@ -105,7 +109,7 @@ class Intake:
     async def take(self, request: web.BaseRequest) -> IncomingMessage:
         """Read the body of a request.
 
-        Raises SoapFault, UnsupportedType, BodyTooLarge or BodyTooSlow; nothing is then left in the spool.
+        Raises SoapFault, UnsupportedType, BodyTooLarge, BodyTooSlow or BodyBroken; nothing is then left in the spool.
         """
         content_type = _content_type(request)
         if request.content_length is not None and request.content_length > self.max_body + _OVERHEAD:
@@ -139,6 +143,8 @@ class Intake:
                     chunk = await request.content.readany()
             except TimeoutError as error:
                 raise BodyTooSlow(f"no octet for {self.read_timeout:g} s after {total} octets") from error
+            except (web.RequestPayloadError, ClientError, ConnectionError) as error:
+                raise BodyBroken(f"the body broke off after {total} octets: {error}") from error
             if not chunk:
                 return
             total += len(chunk)
@@ -216,7 +222,7 @@ class _MultipartReading:
         root = await self._root()
         _check_root(root)
         payloads = [part for part in self._parts if part is not root]
-        counts = [part.headers.content_id for part in payloads]
+        counts = [part.headers.content_id for part in self._parts]
         parts = tuple(_incoming(part, twice=counts.count(part.headers.content_id) > 1) for part in payloads)
         return IncomingMessage(http_headers, content_type, bytes(root.octets), root.headers.fields, parts)
 

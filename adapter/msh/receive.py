@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lxml import etree
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.authorities import Authorities, Authority, KnownAgreement
 from adapter.ebms import (
@@ -32,10 +33,11 @@ from adapter.ebms import (
     VerifiedSignature,
     check_manifest,
     check_parties,
+    content_id_of,
+    find_content_id,
     find_exchange,
     judge,
     read_envelope,
-    refers_to,
 )
 from adapter.msh.answer import TAKEN, Answer, signal_answer
 from adapter.msh.intake import IncomingMessage, IncomingPart
@@ -61,10 +63,12 @@ from adapter.store import (
     Refusal,
     Spool,
     StoredMessage,
+    StoreProblem,
     accept,
     find_received,
     find_refused,
     get_message,
+    known_spool_keys,
     refuse,
     resend_response,
 )
@@ -83,7 +87,8 @@ _MARGIN = timedelta(days=1)
 class Receiver:
     """Receives messages for all authorities.
 
-    `authorities` gives the snapshot of the moment; `test` is whether this is a test environment.
+    `authorities` gives the snapshot of the moment; `test` is whether this is a test environment; `max_message` is
+    how many octets of payload a message may have under an agreement that says nothing of it.
     """
 
     db: Database
@@ -93,12 +98,13 @@ class Receiver:
     metrics: Metrics
     clock: Callable[[], datetime]
     test: bool = False
+    max_message: int | None = None
 
     async def receive(self, peer: Peer, incoming: IncomingMessage) -> Answer:
         """Judge, store and answer one message (steps 7 to 33).
 
-        Raises SoapFault, Forbidden, CannotSign or StoreProblem; what was spooled is then thrown away, unless the
-        store may already have it.
+        Raises SoapFault, Forbidden, CannotSign or what the store raises; what was spooled is then thrown away,
+        unless the store may have it.
         """
         try:
             envelope = await asyncio.to_thread(read_envelope, incoming.envelope)
@@ -132,6 +138,14 @@ def _find_agreement(authorities: Authorities, envelope: Envelope) -> KnownAgreem
 
 
 @dataclass(frozen=True, slots=True)
+class _InOrder:
+    """A message that is in order, with all that is to be stored of it."""
+
+    exchange: Exchange
+    reception: Reception
+
+
+@dataclass(frozen=True, slots=True)
 class _OneMessage:
     """One message on its way through the algorithm."""
 
@@ -144,6 +158,14 @@ class _OneMessage:
     now: datetime
 
     async def receive(self) -> Answer:
+        try:
+            judged = await self._judge()
+        except BaseException:  # whatever it is: nobody will ask for these payloads again
+            await self.incoming.discard(self.office.spool)
+            raise
+        return judged if isinstance(judged, Answer) else await self._accept(judged.exchange, judged.reception)
+
+    async def _judge(self) -> "Answer | _InOrder":
         wrong = check_parties(self.envelope, self.known.agreement)
         if wrong is not None:
             return await self._refuse_parties(wrong)
@@ -151,6 +173,14 @@ class _OneMessage:
         if isinstance(exchange, EbmsError):
             return await self._refuse((exchange,), None)
         noted = judge(self._case(exchange, None), HEADER_RULES)
+        if exchange.requires_encryption and (payloads := self._manifest_parts()):
+            # nothing here decrypts: a payload in the clear must not pass for one that was encrypted (ENC-01)
+            error = EbmsError(
+                ErrorCode.SECURITY_FAILURE,
+                f"cid:{payloads[0].content_id}",
+                "the payloads are not encrypted as agreed, or cannot be decrypted here",
+            )
+            return await self._refuse((error,), exchange)
         try:
             verified = await asyncio.to_thread(self._verify, exchange)
         except SignatureRefused as refused:
@@ -166,7 +196,7 @@ class _OneMessage:
             return await self._refuse(found, exchange, digest)
         for warning in found:
             log.warning("the message has a flaw", action="message.warned", problem=str(warning))
-        return await self._accept(exchange, verified, digest)
+        return _InOrder(exchange, await self._reception(exchange, verified, digest))
 
     # --- judging
 
@@ -178,7 +208,11 @@ class _OneMessage:
             agreement=self.known.agreement,
             exchange=exchange,
             parts=tuple(part.as_received() for part in self.incoming.parts),
-            strictness=Strictness(settings.lenient, settings.strict, settings.max_message),
+            strictness=Strictness(
+                settings.lenient,
+                settings.strict,
+                self.office.max_message if settings.max_message is None else settings.max_message,
+            ),
             now=self.now,
             certificate_window=None
             if certificate is None
@@ -186,14 +220,16 @@ class _OneMessage:
         )
 
     def _verify(self, exchange: Exchange) -> VerifiedSignature | None:
-        check = SignatureCheck(self.known, self.office.trust, self.office.spool)
-        cids = tuple(part.content_id for part in self._manifest_parts())
-        unresolved = tuple(
-            reference.href.partition(":")[2]
-            for reference in self.envelope.manifest or ()
-            if not any(refers_to(reference.href, part.content_id) for part in self.incoming.parts)
+        check = SignatureCheck(
+            self.known, self.office.trust, self.office.spool, intermediates=self.authority.keys.chain
         )
-        return check.verify(self.envelope, self.incoming, exchange, cids + unresolved, self.now)
+        by_id = {part.content_id: part for part in self.incoming.parts}
+        # a payload that is not there must be covered by the signature all the same
+        cids = tuple(
+            find_content_id(reference.href, by_id) or content_id_of(reference.href) or reference.href
+            for reference in self.envelope.manifest or ()
+        )
+        return check.verify(self.envelope, self.incoming, exchange, cids, self.now)
 
     def _signature_errors(self, exchange: Exchange, refused: SignatureRefused) -> tuple[EbmsError, ...]:
         """A payload that is missing or broken makes its digest wrong too; the first cause is reported (MAN-04)."""
@@ -201,13 +237,10 @@ class _OneMessage:
         return missing or (EbmsError(ErrorCode.SECURITY_FAILURE, LOCATION_SIGNATURE, str(refused)),)
 
     def _manifest_parts(self) -> list[IncomingPart]:
-        """The parts that the Manifest names, in its order; any other part is dropped (PKG-12)."""
-        return [
-            part
-            for reference in self.envelope.manifest or ()
-            for part in self.incoming.parts
-            if refers_to(reference.href, part.content_id)
-        ]
+        """The parts that the Manifest names, in its order, each once; any other part is dropped (PKG-12)."""
+        by_id = {part.content_id: part for part in self.incoming.parts}
+        named = (find_content_id(reference.href, by_id) for reference in self.envelope.manifest or ())
+        return [by_id[content_id] for content_id in dict.fromkeys(named) if content_id is not None]
 
     def _content_digest(self, verified: VerifiedSignature | None) -> str:
         """What tells a repeat from another message with the same MessageId (step 24).
@@ -217,52 +250,62 @@ class _OneMessage:
         if verified is not None:
             parts = sorted(f"{r.uri} {r.digest_method} {r.digest_value.hex()}" for r in verified.references)
             return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        body = etree.tostring(self.envelope.root[-1], method="c14n", with_comments=False)
+        # not simply the last child: a comment or a foreign element may follow the Body
+        body = etree.tostring(self.envelope.body, method="c14n", with_comments=False)
         payloads = [p.content.sha256 for p in self._manifest_parts() if p.content is not None]
         return hashlib.sha256(hashlib.sha256(body).digest() + "\n".join(payloads).encode()).hexdigest()
 
     # --- accepting
 
-    async def _accept(self, exchange: Exchange, verified: VerifiedSignature | None, digest: str) -> Answer:
+    async def _reception(
+        self, exchange: Exchange, verified: VerifiedSignature | None, digest: str
+    ) -> Reception:
+        """All that is to be stored; the Acknowledgment is made and signed here, before anything is."""
+        life = exchange.duplicate_window + _MARGIN
         response = None
         if self.envelope.ack_requested is not None:
             response = await asyncio.to_thread(
                 self._replier().acknowledge,
                 self.envelope,
                 verified,
-                life=exchange.duplicate_window,
+                life=life,
                 now=self.now,
             )
-        parts = self._manifest_parts()
-        reception = Reception(
+        return Reception(
             message=self._row(MessageKind.BUSINESS, exchange),
             payloads=tuple(
                 NewPayload(p.content, p.content_id, p.content_type, p.name, p.headers)
-                for p in parts
+                for p in self._manifest_parts()
                 if p.content is not None
             ),
             content_digest=digest,
-            keep_until=self.now + exchange.duplicate_window + _MARGIN,
+            keep_until=self.now + life,
             eliminate_duplicates=self.envelope.header.duplicate_elimination,
             response=response,
             route=NewJob(JobKind.ROUTE, lane=f"route:{self.known.authority}"),
             response_job=None if exchange.is_synchronous or response is None else send_job(self.known),
         )
-        outcome = await self.office.db.write(accept, reception, self.now)
+
+    async def _accept(self, exchange: Exchange, reception: Reception) -> Answer:
+        try:
+            outcome = await self.office.db.write(accept, reception, self.now)
+        except Exception as error:
+            await self._discard_unkept(error)
+            raise
         match outcome:
             case Accepted():
-                await self._drop_unnamed(parts)
+                await self._drop_unnamed(self._manifest_parts())
                 self._count("accepted")
                 log.info(
                     "message accepted",
                     action="message.accepted",
                     service=self.envelope.header.service.name,
                     ebms_action=self.envelope.header.action,
-                    payloads=len(parts),
+                    payloads=len(reception.payloads),
                     profile=exchange.profile,
                     peer=str(self.peer),
                 )
-                return self._respond(exchange, response)
+                return self._respond(exchange, reception.response)
             case Duplicate(_, stored):
                 return await self._answer_again(exchange, stored)
             case Conflict():
@@ -276,6 +319,26 @@ class _OneMessage:
                     action="message.part_dropped",
                     content_id=part.content_id,
                 )
+                await self.office.spool.delete(part.content)
+
+    async def _discard_unkept(self, error: Exception) -> None:
+        """After a write that failed: throw the payloads away where it is certain that no row names them.
+
+        A disk that is full would otherwise stay so, by what every new attempt leaves behind.
+        """
+        if getattr(error, "connection_invalidated", False):
+            return  # cut off in its commit: a row may name them, and the next start looks again
+        try:
+            known = await self.office.db.read(known_spool_keys)
+        except (StoreProblem, SQLAlchemyError) as problem:
+            log.warning(
+                "payloads stay in the spool until the next start",
+                action="spool.kept",
+                reason=type(problem).__name__,
+            )
+            return
+        for part in self.incoming.parts:
+            if part.content is not None and part.content.key not in known:
                 await self.office.spool.delete(part.content)
 
     def _respond(self, exchange: Exchange, response: NewMessage | None) -> Answer:
@@ -349,24 +412,29 @@ class _OneMessage:
     async def _refuse(
         self, errors: tuple[EbmsError, ...], exchange: Exchange | None, digest: str | None = None
     ) -> Answer:
-        """Steps 31 and 32. `digest` is given once the signature held: the refusal then owns the MessageId."""
+        """Steps 31 and 32.
+
+        `digest` is given once the signature held: the refusal then owns the MessageId, where duplicates are
+        eliminated. Any other is remembered by its body.
+        """
         await self.incoming.discard(self.office.spool)
         self._log_refusal(errors)
         if self._ends_here():
             return TAKEN
+        owns_id = digest is not None and self.envelope.header.duplicate_elimination
         known_body = None
-        if digest is None:
+        if not owns_id:
             known_body = await self.office.db.read(
                 find_refused, self.known.authority, self.known.cpa_id, self.incoming.body_digest
             )
         if known_body is not None:
             return await self._answer_again(exchange, known_body)
-        return await self._store_refusal(errors, exchange, digest)
+        return await self._store_refusal(errors, exchange, digest if owns_id else None)
 
     async def _store_refusal(
         self, errors: tuple[EbmsError, ...], exchange: Exchange | None, digest: str | None
     ) -> Answer:
-        life = exchange.duplicate_window if exchange is not None else MEMORY_OF_REFUSALS
+        life = (exchange.duplicate_window if exchange is not None else MEMORY_OF_REFUSALS) + _MARGIN
         response = await asyncio.to_thread(
             self._replier().report, self.envelope, errors, life=life, now=self.now
         )
@@ -374,9 +442,9 @@ class _OneMessage:
         refusal = Refusal(
             message=self._row(_kind(self.envelope), exchange),
             response=response,
-            under_message_id=digest is not None and self.envelope.header.duplicate_elimination,
+            under_message_id=digest is not None,
             content_digest=digest or self.incoming.body_digest,
-            keep_until=self.now + life + _MARGIN,
+            keep_until=self.now + life,
             reason="; ".join(str(error) for error in errors),
             response_job=None if synchronous else send_job(self.known),
         )

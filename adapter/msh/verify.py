@@ -81,11 +81,16 @@ class SpooledPayloads:
 
 @dataclass(frozen=True, slots=True)
 class SignatureCheck:
-    """How signatures under one agreement are verified."""
+    """How signatures under one agreement are verified.
+
+    `intermediates` are certificates of authorities that we know ourselves: a partner sends its leaf only (SIG-14),
+    and the chain of a renewed one must be completed by somebody.
+    """
 
     known: KnownAgreement
     trust: TrustStore
     spool: Spool
+    intermediates: tuple[x509.Certificate, ...] = ()
 
     def verify(
         self,
@@ -125,7 +130,7 @@ class SignatureCheck:
         except CpaError as problem:
             raise SignatureRefused(str(problem)) from problem
         try:
-            self.trust.verify(shown[0], shown[1:], now)
+            self.trust.verify(shown[0], (*shown[1:], *self.intermediates), now)
         except NotTrusted as problem:
             raise SignatureRefused(f"the renewed signing certificate is not trusted: {problem}") from problem
         return shown[0]

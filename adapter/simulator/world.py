@@ -211,7 +211,7 @@ def _party(name: str, oin: str, role: str, port: int, issued: IssuedCertificate)
 
 
 def _configuration(world: World, extra: str) -> str:
-    head = f"""# Made for a simulation: see docs/configuration.md for what every line means.
+    head = f"""# Made for a simulation: config/stam-adapter.toml of the project explains every option.
 environment = "test"
 state = "var"
 {extra}

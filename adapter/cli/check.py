@@ -1,0 +1,216 @@
+"""`check`: everything that can be looked at before the daemon starts, or beside one that runs; it changes nothing."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapter.cli.check_cpas import Candidate, check_cpas, read_cpa_files
+from adapter.cli.check_keys import check_keys, check_roots
+from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
+from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
+from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
+from adapter.config import Config, ConfigProblem, Listen, load_config
+from adapter.delivery import SinkProblem, make_sink
+from adapter.observe import configure_logs
+from adapter.sinks import SINK_TYPES
+from adapter.store import StoreProblem, active_agreements, daemon_is_running, schema_is_current
+
+PROBE_SECONDS: Final = 15.0
+
+_COLUMNS: Final = (
+    Column("what", "what"),
+    Column("name", "name"),
+    Column("result", "result"),
+    Column("detail", "detail"),
+)
+
+
+def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Check configuration, keys, CPAs, database and sinks; nothing is changed, and nothing listens.
+
+    Each line says what was looked at and, where it is not right, what mends it. Exit code 0: no errors; 78: the
+    configuration, or a key, CPA or sink option in it, is wrong; 1: something else fails, as a sink that is not there.
+
+    Example: stam-adapter check --config /etc/stam-adapter/stam-adapter.toml
+    """
+    configure_logs("console", "error")
+    try:
+        settings = load_config(config, os.environ)
+    except ConfigProblem as problem:
+        lines = [wrong("configuration", config.name, text) for text in problem.problems]
+    else:
+        lines = asyncio.run(_check(settings, config, datetime.now(UTC)))
+    show_table(_COLUMNS, (line.row() for line in lines), as_json=as_json)
+    _end(lines)
+
+
+def _end(lines: list[Line]) -> None:
+    errors = [line for line in lines if line.result is Result.ERROR]
+    warnings = sum(line.result is Result.WARNING for line in lines)
+    summary = f"{len(errors)} errors, {warnings} warnings"
+    if not errors:
+        say(summary)
+        return
+    wrong_configuration = any(line.code == WRONG_CONFIGURATION for line in errors)
+    fail(summary, WRONG_CONFIGURATION if wrong_configuration else FAILED)
+
+
+async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
+    lines = [
+        ok(
+            "configuration",
+            path.name,
+            f"{config.environment}, for {', '.join(config.authorities) or 'nobody'}",
+        ),
+        *_check_extent(config),
+    ]
+    trust, found = check_roots(config, now)
+    lines += found
+    keys, found = check_keys(config, trust, now)
+    lines += found
+    database = _check_database(config)
+    candidates, found = read_cpa_files(config)
+    lines += found
+    if database.result is Result.OK and config.state.exists():
+        candidates += await _uploaded(config, candidates)
+    lines += check_cpas(config, keys, candidates, now)
+    lines += [database, *_check_listeners(config), *_check_users(config)]
+    return lines + await _check_sinks(config)
+
+
+def _check_extent(config: Config) -> Iterator[Line]:
+    """What is left out, and will be missed."""
+    if not config.authorities:
+        yield warning("configuration", "authorities", "there is none; add [authorities.<name>]")
+    for name, authority in config.authorities.items():
+        if not authority.routes:
+            fix = f"add [[authorities.{name}.routes]]"
+            yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
+
+
+def _check_database(config: Config) -> Line:
+    name, state = config.store.url, config.state
+    try:
+        if schema_is_current(config.store.url, state):
+            running = "a daemon runs on it" if daemon_is_running(state) else "no daemon runs on it"
+            return ok("database", name, f"in {state}, of this version; {running}")
+    except StoreProblem as problem:
+        return wrong("database", name, str(problem))
+    except SQLAlchemyError as error:
+        return failed("database", name, store_trouble(config, error))
+    except OSError as error:
+        return failed("database", name, f"{state} cannot be read: {error.strerror}; check its rights")
+    return _check_new_database(name, state)
+
+
+def _check_new_database(name: str, state: Path) -> Line:
+    if not state.exists():
+        place = next(parent for parent in state.absolute().parents if parent.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            return failed(
+                "database", name, f"{state} cannot be made by this user; make it, or correct `state`"
+            )
+        return ok("database", name, f"will be made in {state} when the daemon starts")
+    if not state.is_dir() or not os.access(state, os.R_OK | os.W_OK | os.X_OK):
+        return failed(
+            "database", name, f"{state} is no directory that this user can write; correct its rights"
+        )
+    if not any(state.iterdir()):
+        return ok("database", name, f"will be made in {state} when the daemon starts")
+    if daemon_is_running(state):
+        return failed(
+            "database", name, f"in {state}, of another version than this; restart the daemon with this one"
+        )
+    return warning(
+        "database",
+        name,
+        f"in {state}, not there or of another version: made or migrated when the daemon starts, "
+        "or now by `stam-adapter db migrate`",
+    )
+
+
+async def _uploaded(config: Config, from_files: list[Candidate]) -> list[Candidate]:
+    """The agreements in use that are not, or not as they are, in the files of the configuration."""
+    seen = {(one.authority, hashlib.sha256(one.document).hexdigest()) for one in from_files}
+    if not schema_is_current(config.store.url, config.state):
+        return []
+    async with opened_store(config) as db:
+        rows = await db.read(active_agreements)
+    return [
+        Candidate(row.authority, f"added on {row.active_from:%Y-%m-%d}", row.document)
+        for row in rows
+        if (row.authority, row.digest) not in seen
+    ]
+
+
+def _check_listeners(config: Config) -> Iterator[Line]:
+    """How it will listen; nothing is bound, since a daemon may run."""
+    ebms, admin = config.ebms, config.admin
+    scheme = "mutual TLS" if ebms.tls else "plain HTTP behind a proxy" if ebms.trusted_proxies else None
+    if scheme is None:
+        detail = (
+            "plain HTTP: partners are not identified; only for tests on this machine, else add [ebms.tls]"
+        )
+        yield warning("listener", "ebms", f"{ebms.listen}{ebms.path}: {detail}")
+    else:
+        yield ok("listener", "ebms", f"{ebms.listen}{ebms.path}: {scheme}")
+    if _clash(ebms.listen, admin.listen):
+        yield wrong("listener", "admin", f"{admin.listen} is also where ebms listens; give one another port")
+    else:
+        yield ok("listener", "admin", f"{admin.listen}: {'TLS' if admin.tls else 'plain HTTP'}")
+
+
+def _clash(one: Listen, other: Listen) -> bool:
+    every = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
+    same_host = one.host == other.host or bool(every & {one.host, other.host})
+    return one.port == other.port != 0 and same_host
+
+
+def _check_users(config: Config) -> Iterator[Line]:
+    for user in config.admin.users:
+        try:
+            empty = not user.token_file.read_bytes().strip()
+        except OSError as error:
+            yield wrong(
+                "user", user.name, f"{user.token_file} cannot be read ({error.strerror}); correct token_file"
+            )
+            continue
+        if empty:
+            yield wrong("user", user.name, f"{user.token_file} is empty; put a token in it, or sha256:<hex>")
+        else:
+            yield ok("user", user.name, f"{user.role} for {', '.join(user.authorities)}")
+
+
+async def _check_sinks(config: Config) -> list[Line]:
+    return [
+        line
+        for authority, settings in config.authorities.items()
+        for name, options in settings.sinks.items()
+        for line in await _check_sink(authority, name, options)
+    ]
+
+
+async def _check_sink(authority: str, name: str, options: Mapping[str, Any]) -> list[Line]:
+    shown = f"{authority}.{name}"
+    try:
+        sink = make_sink(SINK_TYPES, f"authorities.{authority}.sinks.{name}", options)
+    except SinkProblem as problem:
+        return [wrong("sink", shown, text) for text in problem.problems]
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await sink.probe()
+    except SinkProblem as problem:
+        return [failed("sink", shown, text) for text in problem.problems]
+    except TimeoutError:
+        return [failed("sink", shown, f"does not answer within {PROBE_SECONDS:g} s; look at the other side")]
+    except OSError as error:
+        return [failed("sink", shown, f"cannot be reached: {error}; look at the other side")]
+    finally:
+        await sink.close()
+    return [ok("sink", shown, "could deliver")]

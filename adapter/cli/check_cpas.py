@@ -1,0 +1,169 @@
+"""The checks of agreements: each is a CPA, of this authority, sound, in force, and signed for with our key."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapter.authorities import KnownAgreement
+from adapter.cli.check_keys import Keys
+from adapter.cli.check_line import Line, ok, warning, wrong
+from adapter.config import AgreementConfig, AuthorityConfig, Config, Environment
+from adapter.pki import KeyPair
+from cpa import (
+    Agreement,
+    Certificate,
+    CpaError,
+    NotAParty,
+    PartyId,
+    Severity,
+    agreement_for,
+    lint,
+    pairs,
+    parse_cpa,
+)
+from cpa.names import ACKNOWLEDGMENT, MESSAGE_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that is, or is to be, an agreement of an authority; `place` is where it was found."""
+
+    authority: str
+    place: str
+    document: bytes
+
+
+def read_cpa_files(config: Config) -> tuple[list[Candidate], list[Line]]:
+    """The CPA files of the configuration, and those that cannot be read."""
+    found: list[Candidate] = []
+    lines: list[Line] = []
+    for name, authority in config.authorities.items():
+        for path in authority.cpas:
+            try:
+                found.append(Candidate(name, path.name, path.read_bytes()))
+            except OSError as error:
+                reason = f"{path} cannot be read ({error.strerror}); correct `cpas` of authority {name}"
+                lines.append(wrong("cpa", path.name, reason))
+    return found, lines
+
+
+def check_cpas(config: Config, keys: Keys, candidates: Iterable[Candidate], now: datetime) -> list[Line]:
+    """What is to be said of the agreements of all authorities."""
+    lines: list[Line] = []
+    owners: dict[str, str] = {}
+    with_agreement: set[str] = set()
+    for candidate in candidates:
+        authority = config.authorities.get(candidate.authority)
+        if authority is None:
+            continue  # of an authority that is no longer in the configuration
+        with_agreement.add(candidate.authority)
+        lines += check_cpa(config, authority, keys.get(candidate.authority), candidate, now)
+        lines += _check_owner(candidate, owners)
+    lines += [
+        warning(
+            "cpa",
+            name,
+            "this authority has no agreement, so it receives nothing; name its CPA file in `cpas`, "
+            "or add it with `stam-adapter cpa add`",
+        )
+        for name in config.authorities
+        if name not in with_agreement
+    ]
+    return lines
+
+
+def check_cpa(
+    config: Config, authority: AuthorityConfig, keys: KeyPair | None, candidate: Candidate, now: datetime
+) -> list[Line]:
+    """What is to be said of one document; the first line is about it as a whole."""
+    try:
+        agreement = agreement_for(parse_cpa(candidate.document), configured_party(authority))
+    except NotAParty as problem:
+        fix = f"correct `party` of authority {candidate.authority}, or leave the CPA out"
+        return [wrong("cpa", candidate.place, f"{problem}; {fix}")]
+    except CpaError as problem:
+        return [wrong("cpa", candidate.place, f"{problem}; ask for a correct CPA")]
+    lines = [_in_force(agreement, candidate, now), *_check_rules(config, agreement, now)]
+    if keys is not None:
+        lines += _check_signing(candidate.authority, authority, agreement, keys)
+    return lines
+
+
+def configured_party(authority: AuthorityConfig) -> PartyId:
+    """The PartyId that the configuration writes as `type:value`."""
+    kind, _, value = authority.party.rpartition(":")
+    return PartyId(value, kind or None)
+
+
+def _in_force(agreement: Agreement, candidate: Candidate, now: datetime) -> Line:
+    window = f"{agreement.start:%Y-%m-%d} to {agreement.end:%Y-%m-%d}"
+    facts = f"{candidate.place}: with {agreement.them.name}, {agreement.status}, {window}"
+    if agreement.is_active_at(now):
+        return ok("cpa", agreement.cpa_id, f"{facts}: in force")
+    return warning("cpa", agreement.cpa_id, f"{facts}: not in force now; messages under it are refused")
+
+
+def _check_rules(config: Config, agreement: Agreement, now: datetime) -> Iterator[Line]:
+    production = config.environment is Environment.PROD
+    for finding in lint(agreement.document, production=production, now=now):
+        text = f"{finding.rule}: {finding.where}: {finding.message}"
+        if finding.severity is Severity.ERROR:
+            yield wrong("cpa", agreement.cpa_id, f"{text}; ask for a corrected CPA")
+        elif finding.severity is Severity.WARNING:
+            yield warning("cpa", agreement.cpa_id, text)
+
+
+def _check_signing(
+    name: str, authority: AuthorityConfig, agreement: Agreement, keys: KeyPair
+) -> Iterator[Line]:
+    """With another key than the agreed one nothing can be acknowledged, so nothing is accepted."""
+    settings = authority.agreements.get(agreement.cpa_id) or AgreementConfig()
+    known = KnownAgreement(name, agreement, settings, frozenset())
+    for agreed in _signing_certificates(agreement):
+        where = f"signing certificate {agreed.id!r}"
+        try:
+            expected = agreed.x509
+            allowed = known.may_sign(keys.certificate, agreed)
+        except CpaError as problem:
+            yield wrong("signing", agreement.cpa_id, f"{problem}; ask for a corrected CPA")
+            continue
+        if expected == keys.certificate:
+            yield ok("signing", agreement.cpa_id, f"{where} is ours")
+        elif allowed:
+            yield warning(
+                "signing",
+                agreement.cpa_id,
+                f"{where} is another one of our OIN than that in {keys.certificate_path.name}; ask for a CPA with "
+                "the new one, since not every partner accepts that",
+            )
+        else:
+            yield wrong(
+                "signing",
+                agreement.cpa_id,
+                f"{where} is not the one in {keys.certificate_path}; configure the certificate that stands in "
+                "the CPA, or ask for a CPA with ours",
+            )
+
+
+def _signing_certificates(agreement: Agreement) -> list[Certificate]:
+    """The certificates with which we are to sign, each once."""
+    exchanges = [agreement.sent_signal(ACKNOWLEDGMENT), agreement.sent_signal(MESSAGE_ERROR)]
+    exchanges += [pair.exchange for pair in pairs(agreement.us, agreement.them)]
+    found = [e.signing_certificate for e in exchanges if e.signing_certificate is not None]
+    return list({certificate.id: certificate for certificate in found}.values())
+
+
+def _check_owner(candidate: Candidate, owners: dict[str, str]) -> Iterator[Line]:
+    """A CPAId belongs to one authority."""
+    try:
+        cpa_id = parse_cpa(candidate.document).cpa_id
+    except CpaError:
+        return  # said before
+    owner = owners.setdefault(cpa_id, candidate.authority)
+    if owner != candidate.authority:
+        yield wrong(
+            "cpa",
+            cpa_id,
+            f"{candidate.place} of authority {candidate.authority} is also an agreement of {owner}; "
+            "a CPAId belongs to one authority",
+        )

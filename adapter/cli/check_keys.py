@@ -1,0 +1,172 @@
+"""The checks of roots, keys and certificates: they belong together, are trusted, valid, and of who they should be."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from adapter.cli.certificate_view import holder_name
+from adapter.cli.check_line import Line, ok, warning, wrong
+from adapter.config import AuthorityConfig, Config, Environment
+from adapter.pki import (
+    KeyPair,
+    KeyProblem,
+    NotTrusted,
+    TrustStore,
+    is_oin,
+    load_key_pair,
+    oin_of,
+    strip_suffix,
+)
+
+SOON: Final = timedelta(days=42)
+"""A new certificate takes weeks: request, issue, a new CPA, and the partner's import of it."""
+
+Keys = dict[str, KeyPair]
+"""The key pair of each authority whose files can be used, by the name of the authority."""
+
+
+def check_roots(config: Config, now: datetime) -> tuple[TrustStore, list[Line]]:
+    """The roots that can be used, and what is to be said of each file."""
+    lines: list[Line] = []
+    usable: list[Path] = []
+    for path in config.trust.roots:
+        try:
+            roots = TrustStore.from_files([path]).roots
+        except KeyProblem as problem:
+            lines.append(wrong("root", path.name, f"trust.roots: {problem}"))
+            continue
+        usable.append(path)
+        lines += [_root(path, root, now) for root in roots]
+    if not config.trust.roots:
+        fix = "name the PEM file of the PKIoverheid private root under [trust] roots"
+        lines.append(warning("root", "trust.roots", f"there is none, so no partner is trusted; {fix}"))
+    return TrustStore.from_files(usable), lines
+
+
+def check_keys(config: Config, trust: TrustStore, now: datetime) -> tuple[Keys, list[Line]]:
+    """The usable key pairs of the authorities, and what is to be said of every key of the configuration."""
+    keys: Keys = {}
+    lines: list[Line] = []
+    for section, tls in (("ebms.tls", config.ebms.tls), ("admin.tls", config.admin.tls)):
+        if tls is not None:
+            _, found = _check_pair(section, tls.certificate, tls.key, now)
+            lines += found
+    if config.ebms.tls is not None:
+        lines += _check_server(config, trust, now)
+    for name, authority in config.authorities.items():
+        pair, found = _check_pair(name, authority.certificate, authority.key, now)
+        lines += found
+        if pair is not None:
+            keys[name] = pair
+            lines += _check_holder(config, name, authority, pair)
+            lines += _check_chain(config, name, pair, trust, now)
+        lines += _check_dso(config, name, authority, trust, now)
+    return keys, lines
+
+
+def _root(path: Path, root: x509.Certificate, now: datetime) -> Line:
+    if not root.not_valid_before_utc <= now <= root.not_valid_after_utc:
+        return wrong(
+            "root", path.name, f"{holder_name(root)} {_until(root)}: not valid now; name the present root"
+        )
+    return ok("root", path.name, f"{holder_name(root)} {_until(root)}")
+
+
+def _check_pair(name: str, certificate: Path, key: Path, now: datetime) -> tuple[KeyPair | None, list[Line]]:
+    try:
+        pair = load_key_pair(certificate, key)
+    except KeyProblem as problem:
+        return None, [wrong("key", name, str(problem))]
+    facts = f"{holder_name(pair.certificate)}, OIN {pair.oin or 'none'}, {_until(pair.certificate)}"
+    end = pair.certificate.not_valid_after_utc
+    if now > end:
+        line = wrong("key", name, f"{facts}: expired; put a new certificate in {certificate}")
+    elif now < pair.certificate.not_valid_before_utc:
+        start = pair.certificate.not_valid_before_utc
+        line = wrong(
+            "key", name, f"{facts}: not valid before {start:%Y-%m-%d}; use the present one until then"
+        )
+    elif now + SOON > end:
+        line = warning(
+            "key", name, f"{facts}: expires in {(end - now).days} days; ask for a new certificate now"
+        )
+    else:
+        line = ok("key", name, facts)
+    return pair, [line]
+
+
+def _check_server(config: Config, trust: TrustStore, now: datetime) -> Iterator[Line]:
+    """What partners look at when they connect to us."""
+    tls = config.ebms.tls
+    if tls is None:
+        return
+    try:
+        pair = load_key_pair(tls.certificate, tls.key)
+    except KeyProblem:
+        return  # said before
+    if pair.oin is None and config.environment is not Environment.TEST:
+        yield warning(
+            "certificate",
+            "ebms.tls",
+            "names no OIN, by which partners know whom they connect to; use a PKIoverheid certificate",
+        )
+    yield from _check_chain(config, "ebms.tls", pair, trust, now)
+
+
+def _check_dso(
+    config: Config, name: str, authority: AuthorityConfig, trust: TrustStore, now: datetime
+) -> Iterator[Line]:
+    dso = authority.dso
+    if dso is None or dso.certificate is None or dso.key is None:
+        return
+    pair, lines = _check_pair(f"{name}.dso", dso.certificate, dso.key, now)
+    yield from lines
+    if pair is not None:
+        yield from _check_chain(config, f"{name}.dso", pair, trust, now)
+
+
+def _check_chain(
+    config: Config, name: str, pair: KeyPair, trust: TrustStore, now: datetime
+) -> Iterator[Line]:
+    """A certificate with its intermediates must lead to a root; an expired one was said to be so before."""
+    if not pair.certificate.not_valid_before_utc <= now <= pair.certificate.not_valid_after_utc:
+        return
+    try:
+        trust.verify(pair.certificate, pair.chain, now)
+    except NotTrusted as problem:
+        say = warning if config.environment is Environment.TEST else wrong
+        yield say(
+            "certificate",
+            name,
+            f"{problem}; put its intermediate certificates after it in {pair.certificate_path}, "
+            "and its root under [trust] roots",
+        )
+    else:
+        yield ok("certificate", name, f"chains to a root by {len(pair.chain)} intermediate certificates")
+
+
+def _check_holder(config: Config, name: str, authority: AuthorityConfig, pair: KeyPair) -> Iterator[Line]:
+    """The OIN in the certificate is the party's, whose suffix of a test environment does not count (OIN-07)."""
+    party = strip_suffix(authority.party.rpartition(":")[2])
+    found = oin_of(pair.certificate)
+    if found == party:
+        yield ok("oin", name, f"certificate and party have OIN {party}")
+    elif not is_oin(party):
+        yield warning("oin", name, f"party {authority.party} is no OIN, so it is not compared with {found}")
+    elif found is None:
+        say = warning if config.environment is Environment.TEST else wrong
+        yield say("oin", name, "the certificate names no OIN; use the PKIoverheid certificate of the party")
+    else:
+        yield wrong(
+            "oin",
+            name,
+            f"the certificate is of OIN {found}, the party is {authority.party}; "
+            "correct `party`, or name the party's own `certificate` and `key`",
+        )
+
+
+def _until(certificate: x509.Certificate) -> str:
+    return f"until {certificate.not_valid_after_utc:%Y-%m-%d}"

@@ -1,0 +1,271 @@
+"""`cpa`: reads CPA documents, and manages the agreements in the store."""
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from sqlalchemy import Connection
+
+from adapter.cli.check_cpas import Candidate, check_cpa, configured_party
+from adapter.cli.check_line import Line, Result
+from adapter.cli.cpa_view import describe_cpa, describe_finding
+from adapter.cli.lazy import new_app
+from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
+from adapter.cli.settings import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    named_authority,
+    opened_store,
+    read_config,
+)
+from adapter.config import AuthorityConfig, Config
+from adapter.pki import KeyPair, KeyProblem, load_key_pair
+from adapter.store import (
+    AgreementRow,
+    AgreementSource,
+    AgreementState,
+    active_agreements,
+    agreement_history,
+    put_agreement,
+    withdraw_agreement,
+)
+from cpa import (
+    CollaborationProtocolAgreement,
+    CpaError,
+    NotAParty,
+    Severity,
+    agreement_for,
+    lint,
+    parse_cpa,
+)
+
+app = new_app(help="Read and manage CPA documents.", no_args_is_help=True)
+
+FileArgument = Annotated[
+    Path,
+    typer.Argument(help="A file with a CPA.", metavar="FILE", exists=True, dir_okay=False, readable=True),
+]
+
+_FINDING_COLUMNS: Final = (
+    Column("severity", "severity"),
+    Column("rule", "rule"),
+    Column("where", "where"),
+    Column("message", "message"),
+)
+_LIST_COLUMNS: Final = (
+    Column("authority", "authority"),
+    Column("cpaId", "cpa id"),
+    Column("partner", "partner"),
+    Column("status", "status"),
+    Column("start", "start"),
+    Column("end", "end"),
+    Column("inForce", "in force"),
+    Column("source", "source"),
+    Column("since", "since"),
+)
+
+
+@app.command("check")
+def check(
+    file: FileArgument,
+    production: Annotated[
+        bool, typer.Option("--production", help="Refuse what only test environments allow.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a CPA against the rules of Digikoppeling; exit code 1 when it has errors.
+
+    Example: stam-adapter cpa check cpa/voorbeeldstad.xml --production
+    """
+    document = _parse(file, file.read_bytes())
+    findings = lint(document, production=production, now=datetime.now(UTC))
+    rows = [describe_finding(finding) for finding in findings]
+    if as_json:
+        show_document({"cpaId": document.cpa_id, "production": production, "findings": rows}, as_json=True)
+    elif rows:
+        show_table(_FINDING_COLUMNS, rows, as_json=False)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
+    if errors:
+        fail(f"{document.cpa_id}: {errors} errors; ask whoever made the CPA to correct it")
+    say(f"{document.cpa_id}: no errors")
+
+
+@app.command("show")
+def show(file: FileArgument, as_json: JsonOption = False) -> None:
+    """Show what is in a CPA: parties, actions, endpoints, reliability, certificates.
+
+    Example: stam-adapter cpa show cpa/voorbeeldstad.xml
+    """
+    document = _parse(file, file.read_bytes())
+    show_document(describe_cpa(document, datetime.now(UTC)), as_json=as_json)
+
+
+@app.command("list")
+def list_agreements(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the agreements in use.
+
+    Example: stam-adapter cpa list
+    """
+    settings = read_config(config)
+    rows = asyncio.run(_active(settings))
+    now = datetime.now(UTC)
+    show_table(_LIST_COLUMNS, [_listed(settings, row, now) for row in rows], as_json=as_json)
+    if not rows:
+        say(
+            "no agreement is in use; start the daemon with `cpas` in the configuration, or `stam-adapter cpa add`"
+        )
+
+
+@app.command("add")
+def add(
+    file: FileArgument,
+    authority: Annotated[
+        str,
+        typer.Option("--authority", "-a", help="Whose agreement it is, by its name in the configuration."),
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Add it though the checks find errors.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a CPA to use, in place of the one with the same CPAId; a running daemon notices within seconds.
+
+    Example: stam-adapter cpa add nieuw.xml --authority voorbeeldstad
+    """
+    settings = read_config(config)
+    owner = named_authority(settings, authority)
+    data = file.read_bytes()
+    document = _parse(file, data)
+    try:
+        agreement_for(document, configured_party(owner))
+    except NotAParty as problem:
+        fail(f"{problem}; give the --authority that is a party, or correct its `party` in the configuration")
+    _judge(
+        check_cpa(settings, owner, _keys(owner), Candidate(authority, file.name, data), _now()), force=force
+    )
+    changed = asyncio.run(_put(settings, authority, document.cpa_id, data, file.absolute()))
+    _report(
+        as_json,
+        document.cpa_id,
+        authority,
+        changed,
+        "in use" if changed else "in use already; nothing changed",
+    )
+
+
+@app.command("withdraw")
+def withdraw(
+    cpa_id: Annotated[str, typer.Argument(help="The CPAId of the agreement.", metavar="CPA_ID")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """End an agreement: no message is received under it any more.
+
+    Example: stam-adapter cpa withdraw Verzoeknotificatie_0000..._0000..._1
+    """
+    settings = read_config(config)
+    authority = asyncio.run(_withdraw(settings, cpa_id))
+    _report(
+        as_json,
+        cpa_id,
+        authority,
+        True,
+        "withdrawn; a CPA file of the configuration brings it back when it changes",
+    )
+
+
+def _parse(file: Path, data: bytes) -> CollaborationProtocolAgreement:
+    try:
+        return parse_cpa(data)
+    except CpaError as problem:
+        fail(f"{file}: {problem}; ask for a correct CPA")
+
+
+def _keys(authority: AuthorityConfig) -> KeyPair | None:
+    try:
+        return load_key_pair(authority.certificate, authority.key)
+    except KeyProblem as problem:
+        say(f"whether the CPA has our certificate is not checked: {problem}")
+        return None
+
+
+def _judge(lines: list[Line], *, force: bool) -> None:
+    """Say what is wrong with a CPA, and end here when it has errors, unless that is wanted."""
+    for line in lines:
+        if line.result is not Result.OK:
+            say(f"{line.result}: {line.detail}")
+    errors = sum(line.result is Result.ERROR for line in lines)
+    if errors and not force:
+        fail(
+            f"not added: {errors} errors; ask for a corrected CPA, or add it all the same with --force",
+            FAILED,
+        )
+
+
+def _report(as_json: bool, cpa_id: str, authority: str, changed: bool, outcome: str) -> None:
+    if as_json:
+        show_document({"cpaId": cpa_id, "authority": authority, "changed": changed}, as_json=True)
+    else:
+        typer.echo(f"{cpa_id} of {authority}: {outcome}")
+
+
+def _listed(config: Config, row: AgreementRow, now: datetime) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "authority": row.authority,
+        "cpaId": row.cpa_id,
+        "source": row.source,
+        "since": row.active_from,
+        "sha256": row.digest,
+    }
+    owner = config.authorities.get(row.authority)
+    if owner is None:
+        return {**shown, "status": "of no authority in the configuration", "inForce": False}
+    try:
+        agreement = agreement_for(parse_cpa(row.document), configured_party(owner))
+    except (CpaError, NotAParty) as problem:
+        return {**shown, "status": f"cannot be used: {problem}", "inForce": False}
+    return {
+        **shown,
+        "partner": agreement.them.name,
+        "status": agreement.status,
+        "start": agreement.start,
+        "end": agreement.end,
+        "inForce": agreement.is_active_at(now),
+    }
+
+
+async def _active(config: Config) -> tuple[AgreementRow, ...]:
+    async with opened_store(config) as db:
+        return await db.read(active_agreements)
+
+
+async def _put(config: Config, authority: str, cpa_id: str, data: bytes, path: Path) -> bool:
+    async with opened_store(config) as db:
+        return await db.write(_put_once, authority, cpa_id, data, path)
+
+
+def _put_once(conn: Connection, authority: str, cpa_id: str, data: bytes, path: Path) -> bool:
+    """Put a document to use unless exactly it is in use; whether that changed anything."""
+    digest = hashlib.sha256(data).hexdigest()
+    for row in agreement_history(conn, cpa_id):
+        if (row.authority, row.digest, row.state) == (authority, digest, AgreementState.ACTIVE):
+            return False
+    put_agreement(conn, authority, cpa_id, data, AgreementSource.UPLOAD, _now(), path)
+    return True
+
+
+async def _withdraw(config: Config, cpa_id: str) -> str:
+    """End an agreement; whose it was."""
+    async with opened_store(config) as db:
+        active = {row.cpa_id: row.authority for row in await db.read(active_agreements)}
+        if cpa_id not in active:
+            fail(f"there is no agreement {cpa_id!r} in use; in use: {', '.join(sorted(active)) or 'none'}")
+        await db.write(withdraw_agreement, cpa_id, _now())
+        return active[cpa_id]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,258 @@
+"""`message`: looks into the messages in the store, and mends what became of them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from sqlalchemy import Connection
+
+from adapter.cli.lazy import new_app
+from adapter.cli.output import Column, fail, say, show_document, show_table
+from adapter.cli.settings import (
+    DEFAULT_CONFIG,
+    AuthorityOption,
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    opened_store,
+    read_config,
+)
+from adapter.cli.store_view import (
+    Description,
+    describe_delivery,
+    describe_job,
+    describe_message,
+    describe_payload,
+    timeline,
+)
+from adapter.config import Config
+from adapter.store import (
+    Database,
+    Direction,
+    JobKind,
+    MessageKind,
+    MessageState,
+    NewJob,
+    StoredMessage,
+    active_agreements,
+    daemon_is_running,
+    events_for,
+    find_deliveries,
+    find_messages,
+    jobs_for,
+    message_payloads,
+    resend_response,
+    unpark_jobs,
+)
+
+app = new_app(help="Look into messages, and mend what became of them.", no_args_is_help=True)
+
+MessageIdArgument = Annotated[
+    str, typer.Argument(help="The MessageId, without angle brackets.", metavar="MESSAGE_ID")
+]
+
+_COLUMNS: Final = (
+    Column("stored", "stored"),
+    Column("authority", "authority"),
+    Column("direction", "way"),
+    Column("action", "action"),
+    Column("state", "state"),
+    Column("messageId", "message id"),
+    Column("conversationId", "conversation id"),
+    Column("reason", "reason"),
+)
+_OF_MESSAGES: Final = (JobKind.SEND, JobKind.ROUTE)
+_OF_DELIVERIES: Final = (JobKind.COLLECT, JobKind.DELIVER)
+_RESENDABLE: Final = frozenset({MessageKind.ACKNOWLEDGMENT, MessageKind.ERROR, MessageKind.PONG})
+
+
+@app.command("list")
+def list_messages(
+    authority: AuthorityOption = None,
+    state: Annotated[MessageState | None, typer.Option("--state", help="Only in this state.")] = None,
+    message_id: Annotated[str | None, typer.Option("--message-id", help="Only with this MessageId.")] = None,
+    conversation_id: Annotated[
+        str | None, typer.Option("--conversation-id", help="Only of this conversation.")
+    ] = None,
+    limit: LimitOption = 50,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """List messages, the newest first.
+
+    Example: stam-adapter message list --state refused
+    """
+    found = asyncio.run(
+        _find(
+            read_config(config),
+            authority=authority,
+            state=state,
+            message_id=_bare(message_id) if message_id is not None else None,
+            conversation_id=conversation_id,
+            limit=limit,
+        )
+    )
+    show_table(_COLUMNS, map(describe_message, found), as_json=as_json)
+    if not found:
+        say("no messages found")
+
+
+@app.command("show")
+def show(
+    message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
+) -> None:
+    """Show everything that is known of a message: payloads, answers, work to be done, timeline.
+
+    Example: stam-adapter message show 20230731-0001@dso.example
+    """
+    found = asyncio.run(_show(read_config(config), _bare(message_id), as_json=as_json))
+    show_document(found, as_json=as_json)
+
+
+@app.command("resend")
+def resend(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Send an acknowledgment or another signal of ours again, with the same octets.
+
+    Example: stam-adapter message resend 6f1c...@adapter.example
+    """
+    settings = read_config(config)
+    message = asyncio.run(_resend(settings, _bare(message_id)))
+    typer.echo(f"{message.action} {message.message_id} is sent again{_when(settings)}")
+
+
+@app.command("retry")
+def retry(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Try again what waits for an operator: the routing of a message, or the delivery of its payloads.
+
+    Example: stam-adapter message retry 20230731-0001@dso.example
+    """
+    settings = read_config(config)
+    count = asyncio.run(_retry(settings, _bare(message_id)))
+    typer.echo(f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{_when(settings)}")
+
+
+def _bare(message_id: str) -> str:
+    """A MessageId as the store has it: people copy it with its angle brackets."""
+    return message_id.strip().removeprefix("<").removesuffix(">")
+
+
+def _when(config: Config) -> str:
+    return "" if daemon_is_running(config.state) else " as soon as the daemon runs"
+
+
+def _not_found(message_id: str) -> NoReturn:
+    fail(
+        f"there is no message {message_id!r}; look for it with `stam-adapter message list --limit 200`, or by its "
+        "conversation with `stam-adapter message list --conversation-id ID`; a verzoeknummer goes to "
+        "`stam-adapter verzoek show`"
+    )
+
+
+async def _find(config: Config, **wanted: Any) -> list[StoredMessage]:
+    async with opened_store(config) as db:
+        return await db.read(find_messages, **wanted)
+
+
+async def _show(config: Config, message_id: str, *, as_json: bool) -> Description:
+    async with opened_store(config) as db:
+        found = await db.read(_details, message_id, as_json)
+    if not found["messages"]:
+        _not_found(message_id)
+    return found
+
+
+def _details(conn: Connection, message_id: str, as_json: bool) -> Description:
+    messages = find_messages(conn, message_id=message_id)
+    return {
+        "messageId": message_id,
+        "messages": [_one(conn, message) for message in messages],
+        "timeline": timeline(events_for(conn, message_id=message_id), as_json=as_json),
+    }
+
+
+def _one(conn: Connection, message: StoredMessage) -> Description:
+    answers = find_messages(conn, ref_to_message_id=message.message_id, authority=message.authority)
+    return {
+        **describe_message(message),
+        "payloads": [describe_payload(payload) for payload in message_payloads(conn, message.id)],
+        "jobs": [describe_job(job) for kind in _OF_MESSAGES for job in jobs_for(conn, kind, message.id)],
+        "answers": [
+            {"action": a.action, "messageId": a.message_id, "state": a.state, "reason": a.reason}
+            for a in answers
+            if a.cpa_id == message.cpa_id
+        ],
+        "deliveries": [describe_delivery(one) for one in find_deliveries(conn, message=message.id)],
+    }
+
+
+async def _resend(config: Config, message_id: str) -> StoredMessage:
+    async with opened_store(config) as db:
+        found = await db.read(find_messages, message_id=message_id)
+        if not found:
+            _not_found(message_id)
+        outgoing = [message for message in found if message.direction is Direction.OUT]
+        if not outgoing:
+            await _say_what_instead(db, found[0])
+        message = outgoing[0]
+        await _check_resendable(db, message)
+        lane = f"partner:{message.authority}/{message.cpa_id}"
+        await db.write(resend_response, message.id, NewJob(JobKind.SEND, lane), _now())
+        return message
+
+
+async def _say_what_instead(db: Database, message: StoredMessage) -> NoReturn:
+    """An incoming message is the partner's to send again; its answer is ours."""
+    answers = await db.read(find_messages, ref_to_message_id=message.message_id, direction=Direction.OUT)
+    resend_it = (
+        f"send our answer again with `stam-adapter message resend {answers[0].message_id}`; "
+        if answers
+        else ""
+    )
+    fail(
+        f"{message.message_id} was received, not sent: {resend_it}"
+        f"to try again what follows from it, use `stam-adapter message retry {message.message_id}`"
+    )
+
+
+async def _check_resendable(db: Database, message: StoredMessage) -> None:
+    if message.kind not in _RESENDABLE:
+        instead = f"; use `stam-adapter ping {message.cpa_id}`" if message.kind is MessageKind.PING else ""
+        fail(f"{message.message_id} is a {message.kind}, which is not sent again{instead}")
+    if message.expires_at is not None and message.expires_at <= _now():
+        fail(
+            f"{message.message_id} was of use until {message.expires_at:%Y-%m-%d %H:%M}Z: the partner waits for it no "
+            "longer; ask the partner to send the message again"
+        )
+    if message.cpa_id not in {row.cpa_id for row in await db.read(active_agreements)}:
+        fail(
+            f"agreement {message.cpa_id} is not in use; add its CPA with `stam-adapter cpa add`, then resend"
+        )
+
+
+async def _retry(config: Config, message_id: str) -> int:
+    async with opened_store(config) as db:
+        count = await db.write(_unpark, message_id, _now())
+        if count is None:
+            _not_found(message_id)
+        if not count:
+            fail(f"nothing of {message_id} is parked; see `stam-adapter message show {message_id}`")
+        return count
+
+
+def _unpark(conn: Connection, message_id: str, now: datetime) -> int | None:
+    """Make the parked jobs about a message and its deliveries due; how many, None where there is no such message."""
+    messages = [message.id for message in find_messages(conn, message_id=message_id)]
+    if not messages:
+        return None
+    deliveries = [one.id for message in messages for one in find_deliveries(conn, message=message)]
+    return _unparked(conn, _OF_MESSAGES, messages, now) + _unparked(conn, _OF_DELIVERIES, deliveries, now)
+
+
+def _unparked(conn: Connection, kinds: Sequence[str], subjects: list[int], now: datetime) -> int:
+    return unpark_jobs(conn, kinds, subjects, now) if subjects else 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

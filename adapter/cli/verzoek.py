@@ -1,0 +1,311 @@
+"""`verzoek`: where a verzoek is, and what an operator can do about it."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Final, NoReturn
+
+import typer
+from sqlalchemy import Connection
+
+from adapter.cli.lazy import new_app
+from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, Column, fail, say, show_document, show_table
+from adapter.cli.settings import (
+    DEFAULT_CONFIG,
+    AuthorityOption,
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    named_authority,
+    opened_store,
+    read_config,
+)
+from adapter.cli.store_view import Description, describe_delivery, describe_file, describe_job, timeline
+from adapter.config import AuthorityConfig, Config
+from adapter.config import Flow as ConfiguredFlow
+from adapter.store import (
+    DeliveryState,
+    Flow,
+    JobKind,
+    JobState,
+    NewDelivery,
+    NewJob,
+    Origin,
+    StoredDelivery,
+    create_delivery,
+    daemon_is_running,
+    delivery_files,
+    events_for,
+    find_deliveries,
+    find_messages,
+    jobs_for,
+    skip_delivery,
+    unpark_jobs,
+)
+
+app = new_app(help="Look into verzoeken, and mend what became of them.", no_args_is_help=True)
+
+MAX_NUMBER: Final = 100
+"""Longest verzoeknummer that is taken, as in a notification."""
+
+NumberArgument = Annotated[str, typer.Argument(help="The verzoeknummer.", metavar="NUMMER")]
+
+_COLUMNS: Final = (
+    Column("changed", "changed"),
+    Column("authority", "authority"),
+    Column("verzoeknummer", "verzoek"),
+    Column("name", "name"),
+    Column("type", "type"),
+    Column("sink", "sink"),
+    Column("state", "state"),
+    Column("reason", "reason"),
+)
+_JOBS: Final = (JobKind.COLLECT, JobKind.DELIVER)
+_OPEN: Final = frozenset({DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED})
+
+
+@app.command("list")
+def list_verzoeken(
+    authority: AuthorityOption = None,
+    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only in this state.")] = None,
+    verzoeknummer: Annotated[
+        str | None, typer.Option("--verzoeknummer", help="Only with this verzoeknummer.")
+    ] = None,
+    limit: LimitOption = 50,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """List verzoeken and other deliveries, the newest first; a message that is delivered as it is has no number.
+
+    Example: stam-adapter verzoek list --state parked
+    """
+    found = asyncio.run(_find(read_config(config), authority, state, verzoeknummer, limit))
+    show_table(_COLUMNS, map(describe_delivery, found), as_json=as_json)
+    if not found:
+        say("no verzoeken found")
+
+
+@app.command("show")
+def show(
+    verzoeknummer: NumberArgument,
+    authority: AuthorityOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a verzoek is: its deliveries with their files, the work to be done, and what happened.
+
+    Example: stam-adapter verzoek show 2023073100048
+    """
+    found = asyncio.run(_show(read_config(config), verzoeknummer, authority, as_json=as_json))
+    show_document(found, as_json=as_json)
+
+
+@app.command("retry")
+def retry(
+    verzoeknummer: NumberArgument, authority: AuthorityOption = None, config: ConfigOption = DEFAULT_CONFIG
+) -> None:
+    """Try again to collect or deliver a verzoek that waits for an operator.
+
+    Example: stam-adapter verzoek retry 2023073100048
+    """
+    settings = read_config(config)
+    count = asyncio.run(_retry(settings, verzoeknummer, authority))
+    typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{_when(settings)}")
+
+
+@app.command("skip")
+def skip(
+    verzoeknummer: NumberArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stands on the timeline.")],
+    authority: AuthorityOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Give up a verzoek on purpose: it is not collected or delivered any more.
+
+    Example: stam-adapter verzoek skip 2023073100048 --reason "taken over by hand"
+    """
+    if not reason.strip():
+        fail("say why with --reason; it stands on the timeline", WRONG_USE)
+    count = asyncio.run(_skip(read_config(config), verzoeknummer, authority, reason.strip()))
+    typer.echo(f"{verzoeknummer}: {_deliveries(count)} skipped")
+
+
+@app.command("fetch")
+def fetch(
+    verzoeknummer: NumberArgument,
+    authority: Annotated[
+        str, typer.Option("--authority", "-a", help="For whom, by its name in the configuration.")
+    ],
+    sink: Annotated[
+        str | None, typer.Option("--sink", help="Where to; else the sink of the first route with flow stam.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Collect a verzoek from DSO-LV and deliver it, without a notification.
+
+    Example: stam-adapter verzoek fetch 2023073100048 --authority voorbeeldstad
+    """
+    settings = read_config(config)
+    chosen = _sink(authority, named_authority(settings, authority), sink)
+    if not verzoeknummer.strip() or not verzoeknummer.isprintable() or len(verzoeknummer) > MAX_NUMBER:
+        fail(f"{verzoeknummer!r} is no verzoeknummer; it is a number such as 2023073100048", WRONG_USE)
+    asyncio.run(_fetch(settings, verzoeknummer.strip(), authority, chosen))
+    typer.echo(f"{verzoeknummer} is collected for {authority} and delivered to {chosen}{_when(settings)}")
+
+
+def _sink(name: str, authority: AuthorityConfig, wanted: str | None) -> str:
+    """The sink to deliver to; ends with the fix where that is not clear."""
+    if authority.dso is None:
+        fail(
+            f"there is no place to collect from; add [authorities.{name}.dso] with its url",
+            WRONG_CONFIGURATION,
+        )
+    known = ", ".join(sorted(authority.sinks)) or "none"
+    if wanted is not None:
+        if wanted not in authority.sinks:
+            fail(f"authority {name} has no sink {wanted!r}; known: {known}", WRONG_USE)
+        return wanted
+    routed = next((route.sink for route in authority.routes if route.flow is ConfiguredFlow.STAM), None)
+    if routed is None:
+        fail(f"authority {name} has no route with flow stam; choose a --sink: {known}", WRONG_USE)
+    return routed
+
+
+def _when(config: Config) -> str:
+    return "" if daemon_is_running(config.state) else " as soon as the daemon runs"
+
+
+def _deliveries(count: int) -> str:
+    return "1 delivery is" if count == 1 else f"{count} deliveries are"
+
+
+def _not_found(verzoeknummer: str, authority: str | None) -> NoReturn:
+    of = f" of authority {authority!r}" if authority is not None else ""
+    fail(
+        f"there is no verzoek {verzoeknummer!r}{of}; see `stam-adapter verzoek list`, look for its notification with "
+        f"`stam-adapter message list --conversation-id {verzoeknummer}`, or collect it with "
+        f"`stam-adapter verzoek fetch {verzoeknummer} --authority {authority or 'NAME'}`"
+    )
+
+
+async def _find(
+    config: Config, authority: str | None, state: DeliveryState | None, verzoeknummer: str | None, limit: int
+) -> list[StoredDelivery]:
+    async with opened_store(config) as db:
+        return await db.read(find_deliveries, authority, state, verzoeknummer, limit)
+
+
+async def _show(config: Config, verzoeknummer: str, authority: str | None, *, as_json: bool) -> Description:
+    async with opened_store(config) as db:
+        found = await db.read(_details, verzoeknummer, authority, as_json)
+    if not found["deliveries"]:
+        _not_found(verzoeknummer, authority)
+    return found
+
+
+def _details(conn: Connection, verzoeknummer: str, authority: str | None, as_json: bool) -> Description:
+    return {
+        "verzoeknummer": verzoeknummer,
+        "deliveries": [
+            {
+                **describe_delivery(one),
+                "files": [describe_file(file) for file in delivery_files(conn, one.id)],
+                "jobs": [describe_job(job) for kind in _JOBS for job in jobs_for(conn, kind, one.id)],
+            }
+            for one in find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+        ],
+        "timeline": timeline(events_for(conn, verzoeknummer, authority=authority), as_json=as_json),
+    }
+
+
+async def _retry(config: Config, verzoeknummer: str, authority: str | None) -> int:
+    async with opened_store(config) as db:
+        found, count = await db.write(_unpark, verzoeknummer, authority, _now())
+        parked = None if found else await db.read(_parked_message, verzoeknummer)
+    if parked is not None:
+        fail(
+            f"the notification of {verzoeknummer} itself is parked, before its verzoek was known; "
+            f"use `stam-adapter message retry {parked}`"
+        )
+    if not found:
+        _not_found(verzoeknummer, authority)
+    if not count:
+        look = f"see `stam-adapter verzoek show {verzoeknummer}`"
+        fail(f"nothing of {verzoeknummer} is parked: {_states(found)}; {look}")
+    return count
+
+
+def _unpark(
+    conn: Connection, verzoeknummer: str, authority: str | None, now: datetime
+) -> tuple[list[StoredDelivery], int]:
+    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+    return found, unpark_jobs(conn, _JOBS, [one.id for one in found], now) if found else 0
+
+
+def _parked_message(conn: Connection, conversation_id: str) -> str | None:
+    """The MessageId of a notification of this conversation that could not be routed: DSO-LV uses the number for it."""
+    for message in find_messages(conn, conversation_id=conversation_id):
+        if any(job.state is JobState.PARKED for job in jobs_for(conn, JobKind.ROUTE, message.id)):
+            return message.message_id
+    return None
+
+
+async def _skip(config: Config, verzoeknummer: str, authority: str | None, reason: str) -> int:
+    async with opened_store(config) as db:
+        found, count = await db.write(_skip_open, verzoeknummer, authority, reason, _now())
+    if not found:
+        _not_found(verzoeknummer, authority)
+    if not count and len({one.authority for one in found if one.state in _OPEN}) > 1:
+        names = " and ".join(sorted({one.authority for one in found}))
+        fail(f"{verzoeknummer} is a verzoek of {names}; choose one with --authority", WRONG_USE)
+    if not count:
+        fail(f"{verzoeknummer} is not on its way any more: {_states(found)}; there is nothing to skip")
+    return count
+
+
+def _skip_open(
+    conn: Connection, verzoeknummer: str, authority: str | None, reason: str, now: datetime
+) -> tuple[list[StoredDelivery], int]:
+    """Skip what is on its way, of one authority; nothing where it is not clear of which."""
+    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+    waiting = [one for one in found if one.state in _OPEN]
+    if len({one.authority for one in waiting}) > 1:
+        return found, 0
+    for one in waiting:
+        skip_delivery(conn, one.id, reason, now)
+    return found, len(waiting)
+
+
+async def _fetch(config: Config, verzoeknummer: str, authority: str, sink: str) -> None:
+    async with opened_store(config) as db:
+        waiting = await db.write(_create, verzoeknummer, authority, sink, _now())
+    if waiting is None:
+        return
+    retry_it = f"use `stam-adapter verzoek retry {verzoeknummer}`"
+    instead = retry_it if waiting.state is DeliveryState.PARKED else "wait for it"
+    fail(f"{verzoeknummer} is on its way to {sink} already ({waiting.state}); {instead}")
+
+
+def _create(
+    conn: Connection, verzoeknummer: str, authority: str, sink: str, now: datetime
+) -> StoredDelivery | None:
+    """Make a delivery to be collected, unless one is on its way; that one."""
+    for one in find_deliveries(conn, authority, verzoeknummer=verzoeknummer, sink=sink):
+        if one.state in _OPEN:
+            return one
+    new = NewDelivery(
+        authority=authority,
+        sink=sink,
+        flow=Flow.STAM,
+        origin=Origin.OPERATOR,
+        verzoeknummer=verzoeknummer,
+    )
+    create_delivery(conn, new, NewJob(JobKind.COLLECT, lane=f"dso:{authority}"), now)
+    return None
+
+
+def _states(found: list[StoredDelivery]) -> str:
+    return ", ".join(f"{one.name or one.sink} is {one.state}" for one in found)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

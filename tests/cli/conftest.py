@@ -1,0 +1,163 @@
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from adapter.cli.app import app
+from adapter.config import load_config
+from adapter.simulator import AgreementPlan, World, create_world
+from adapter.store import (
+    Content,
+    Database,
+    Direction,
+    Flow,
+    JobKind,
+    MessageKind,
+    NewDelivery,
+    NewJob,
+    NewMessage,
+    NewPayload,
+    Origin,
+    claim_jobs,
+    create_delivery,
+    find_jobs,
+    insert_message,
+    migrate,
+    open_database,
+    park_job,
+)
+
+T = TypeVar("T")
+NUMBER = "2023073100048"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Commands send the logs of the process to the stderr that the runner gave them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world that no test changes."""
+    return create_world(tmp_path_factory.mktemp("world"), {"voorbeeldstad": AgreementPlan()})
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return create_world(tmp_path, {"voorbeeldstad": AgreementPlan()})
+
+
+@pytest.fixture
+def cli() -> Callable[..., Result]:
+    def run(*args: object) -> Result:
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A world with a store, and what the tests need to fill and read it."""
+
+    world: World
+    cli: Callable[..., Result]
+
+    @property
+    def state(self) -> Path:
+        return load_config(self.world.config, {}).state
+
+    @property
+    def cpa_id(self) -> str:
+        return self.world.authorities[0].cpa_id
+
+    def run(self, *args: object) -> Result:
+        return self.cli(*args, "--config", self.world.config)
+
+    def json(self, *args: object) -> Any:
+        result = self.run(*args, "--json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def use(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        async def within() -> T:
+            db = open_database("sqlite", self.state, exclusive=False)
+            try:
+                return await work(db)
+            finally:
+                await db.close()
+
+        return asyncio.run(within())
+
+    def message(self, message_id: str = "m1@dso", job: NewJob | None = None, **changes: Any) -> int:
+        now = datetime.now(UTC)
+        values: dict[str, Any] = {
+            "authority": "voorbeeldstad",
+            "direction": Direction.IN,
+            "kind": MessageKind.BUSINESS,
+            "cpa_id": self.cpa_id,
+            "message_id": message_id,
+            "conversation_id": NUMBER,
+            "from_party": "urn:osb:oin:dso",
+            "to_party": "urn:osb:oin:ons",
+            "service": "Verzoeknotificatie:1:0",
+            "action": "verzoeknotificatie",
+            "timestamp": now,
+            "envelope": b"<Envelope/>",
+        }
+        new = NewMessage(**(values | changes))
+        payloads = (NewPayload(Content(2, "ab" * 32, b"hi"), "p1@dso", "application/xml"),)
+        return self.use(lambda db: db.write(insert_message, new, job, now, payloads=payloads))
+
+    def delivery(self, authority: str = "voorbeeldstad", **changes: Any) -> int:
+        now = datetime.now(UTC)
+        values: dict[str, Any] = {
+            "authority": authority,
+            "sink": "archief",
+            "flow": Flow.STAM,
+            "origin": Origin.NOTIFICATION,
+            "verzoeknummer": NUMBER,
+        }
+        new = NewDelivery(**(values | changes))
+        kind = JobKind.COLLECT if new.flow is Flow.STAM else JobKind.DELIVER
+        return self.use(lambda db: db.write(create_delivery, new, NewJob(kind, f"dso:{authority}"), now))
+
+    def park(self, kind: str, reason: str = "the disk is full") -> None:
+        now = datetime.now(UTC)
+
+        async def claim_and_park(db: Database) -> None:
+            (job,) = await db.write(claim_jobs, "w", now, WEEK, 1, (), (kind,))
+            await db.write(park_job, job, reason, now)
+
+        self.use(claim_and_park)
+
+    def jobs(self) -> list[tuple[str, str, int]]:
+        jobs = self.use(lambda db: db.read(find_jobs))
+        return [(job.kind, job.state.value, job.subject) for job in jobs]
+
+
+WEEK = datetime(2026, 1, 8, tzinfo=UTC) - datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def shop(world: World, cli: Callable[..., Result]) -> Shop:
+    found = Shop(world, cli)
+    migrate("sqlite", found.state)
+    return found

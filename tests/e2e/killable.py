@@ -1,0 +1,153 @@
+"""The daemon with a kill switch: `python killable.py CONFIG POINT TRACE`.
+
+Store, spool and disk of the sink are wrapped; each of their steps has a label, `<label>#<n>` at its n-th time. The
+process kills itself at POINT (`none` for never), and appends every label it passes to TRACE. The product has no
+switch for this: it is all here.
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from io import BufferedWriter
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from adapter.cli.run import run_daemon
+from adapter.config import Config
+from adapter.daemon import Materials, make_sinks
+from adapter.daemon.sinks import Sinks
+from adapter.delivery import SinkType
+from adapter.sinks import DirectoryOptions, DirectorySink, Disk
+from adapter.store import Content, Database, Spool, SpoolWriter, open_database
+
+IDLE = {"claim_jobs", "renew_leases", "release_all", "release_jobs", "import_cpa_file"}
+"""What the worker writes all the time, and what happens before anything is received."""
+
+
+class KillSwitch:
+    """Passes labels until it is at the point where the process must die."""
+
+    def __init__(self, point: str, trace: Path) -> None:
+        self._point = point
+        self._trace = trace
+        self._passed: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def at(self, label: str) -> None:
+        """Pass a label, or die at it."""
+        with self._lock:
+            self._passed[label] += 1
+            name = f"{label}#{self._passed[label]}"
+            with self._trace.open("a") as file:
+                file.write(f"{name}\n")
+            if name == self._point:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillingDatabase(Database):
+    """A database that may die just before a transaction, and just after its commit."""
+
+    def __init__(self, inner: Database, switch: KillSwitch) -> None:
+        self.changes = inner.changes  # type: ignore[misc]
+        self._inner = inner
+        self._switch = switch
+
+    async def write(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if function.__name__ in IDLE:
+            return await self._inner.write(function, *args, **kwargs)
+        self._switch.at(f"before {function.__name__}")
+        result = await self._inner.write(function, *args, **kwargs)
+        self._switch.at(f"after {function.__name__}")
+        return result
+
+    async def read(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return await self._inner.read(function, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def _changed_elsewhere(self) -> bool:
+        return await self._inner._changed_elsewhere()
+
+
+class KillingWriter(SpoolWriter):
+    """A writer that may die before a file gets its name, and after."""
+
+    switch: KillSwitch
+
+    async def commit(self) -> Content:
+        self.switch.at("before spool")
+        content = await super().commit()
+        self.switch.at("after spool")
+        return content
+
+
+class KillingSpool(Spool):
+    """A spool whose writers may die."""
+
+    switch: KillSwitch
+
+    def writer(self) -> SpoolWriter:
+        writer = KillingWriter(self, self._inline_limit)
+        writer.switch = self.switch
+        return writer
+
+
+class KillingDisk(Disk):
+    """The disk of a directory sink that may die before each of its operations."""
+
+    def __init__(self, switch: KillSwitch) -> None:
+        self._switch = switch
+
+    def make_directory(self, path: Path) -> None:
+        self._switch.at("before make_directory")
+        super().make_directory(path)
+
+    def create(self, path: Path) -> BufferedWriter:
+        self._switch.at("before create")
+        return super().create(path)
+
+    def write(self, handle: BufferedWriter, chunks: Sequence[bytes]) -> None:
+        self._switch.at("before write")
+        super().write(handle, chunks)
+
+    def sync(self, handle: BufferedWriter) -> None:
+        self._switch.at("before sync")
+        super().sync(handle)
+
+    def sync_directory(self, path: Path) -> None:
+        self._switch.at("before sync_directory")
+        super().sync_directory(path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._switch.at("before rename")
+        super().rename(source, target)
+        self._switch.at("after rename")
+
+
+def materials(switch: KillSwitch) -> Materials:
+    """Everything that touches the world outside, with the switch in it."""
+
+    def database(config: Config) -> Database:
+        return KillingDatabase(open_database(config.store.url, config.state, exclusive=True), switch)
+
+    def spool(root: Path) -> Spool:
+        made = KillingSpool(root)
+        made.switch = switch
+        return made
+
+    def sinks(config: Config) -> Sinks:
+        def make(options: DirectoryOptions) -> DirectorySink:
+            return DirectorySink(options, KillingDisk(switch))
+
+        return make_sinks(config, [SinkType("directory", DirectoryOptions, make)])
+
+    return Materials(open_database=database, open_spool=spool, make_sinks=sinks)
+
+
+if __name__ == "__main__":
+    config_path, kill_point, trace_path = sys.argv[1:4]
+    run_daemon(Path(config_path), materials(KillSwitch(kill_point, Path(trace_path))))
