@@ -259,7 +259,8 @@ class _PartyWriter:
             ackSignatureRequested=_frequency(signed_receipt),
             duplicateElimination=_frequency(reliable),
         )
-        if reliable:
+        if self.draft.profile.reliable:
+            # also for the MSH channel: some partners hold the actor of an Acknowledgment against it
             _set(characteristics, actor=ACTOR_TO_PARTY_MSH)
 
     def _write_transport(self, info: etree._Element) -> None:

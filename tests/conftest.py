@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgresql import postgres_url, postgresql
+
+__all__ = ["postgres_url", "postgresql"]
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -6,19 +6,22 @@ from aiohttp import web
 
 from adapter.admin.answers import answer_errors, harden
 from adapter.admin.health import Health, ReadyCheck
+from adapter.admin.rest import BASE, ApplicationApi, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
 
 __all__ = ["ReadyCheck", "create_admin_app"]
 
-_MAX_BODY = 64 * 1024  # nothing here takes a body; one that comes anyway is not kept
+_MAX_BODY = 64 * 1024  # the API reads its bodies with limits of its own; nothing else takes one
 
 
-def create_admin_app(*, checks: Mapping[str, ReadyCheck], metrics: Metrics) -> web.Application:
+def create_admin_app(
+    *, checks: Mapping[str, ReadyCheck], metrics: Metrics, api: ApplicationApi | None = None
+) -> web.Application:
     """The application: `GET /health/live`, `GET /health/ready` and `GET /metrics`, open to whoever reaches
-    the listener.
+    the listener; and the application API for the users of the configuration, where its parts are given.
 
     `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
-    fails.
+    fails. Raises ConfigProblem where the token of a user cannot be used.
     """
     app = web.Application(middlewares=[answer_errors(metrics)], client_max_size=_MAX_BODY)
     app.on_response_prepare.append(harden)
@@ -26,6 +29,8 @@ def create_admin_app(*, checks: Mapping[str, ReadyCheck], metrics: Metrics) -> w
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", _metrics_handler(metrics))
+    if api is not None:
+        app.add_subapp(BASE, create_api_app(api))
     return app
 
 

@@ -6,7 +6,8 @@ octet to its answer.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -27,6 +28,9 @@ from cpa import (
     parse_cpa,
 )
 
+_PERSIST = timedelta(days=5)
+"""PersistDuration where an agreement does not say (REL-12)."""
+
 
 class AuthorityProblem(Exception):
     """An agreement or key of an authority cannot be used; the text names it and the fix."""
@@ -34,21 +38,30 @@ class AuthorityProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AgreementDocument:
-    """An active agreement as the store has it: `document` is the CPA as it was imported."""
+    """An agreement as the store has it: `document` is the CPA as it was imported.
+
+    `replaced_at` is None for the version in use; an earlier one was replaced then.
+    """
 
     authority: str
     cpa_id: str
     document: bytes
+    replaced_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAgreement:
-    """One agreement of one authority, seen from the authority's side, with the settings beside it."""
+    """One agreement of one authority, seen from the authority's side, with the settings beside it.
+
+    `previous` are versions that were replaced not long ago: what was sent under them may still be acknowledged with
+    the certificate of that time (LCY-05).
+    """
 
     authority: str
     agreement: Agreement
     settings: AgreementConfig
     partner_oins: frozenset[str]
+    previous: tuple[Agreement, ...] = ()
 
     @property
     def cpa_id(self) -> str:
@@ -83,7 +96,7 @@ class KnownAgreement:
             return False
         return any(_same(candidate, certificate) for candidate in self.agreement.them.certificates)
 
-    def may_sign(self, certificate: x509.Certificate, agreed: Certificate) -> bool:
+    def may_use(self, certificate: x509.Certificate, agreed: Certificate) -> bool:
         """Whether a certificate is the agreed one, or a renewed one of the same OIN where that is allowed (CRT-16)."""
         if _same(agreed, certificate):
             return True
@@ -136,15 +149,18 @@ def build_authorities(
     keys: Mapping[str, KeyPair],
     documents: Iterable[AgreementDocument],
     version: str,
+    now: datetime | None = None,
 ) -> tuple[Authorities, tuple[str, ...]]:
     """Build a snapshot; agreements that cannot be used are left out, and the reasons returned.
 
-    `keys` has a key pair per authority; `version` is any text that changes with the documents. An agreement of an
-    authority that is no longer in the configuration is left out without a word: it belongs to nobody here.
+    `keys` has a key pair per authority; `version` is any text that changes with the documents; `now` decides which
+    replaced versions still count (none without it). An agreement of an authority that is no longer in the
+    configuration is left out without a word: it belongs to nobody here.
     """
     problems: list[str] = []
     found: dict[str, list[KnownAgreement]] = {name: [] for name in configs}
-    for document in documents:
+    replaced: dict[str, list[Agreement]] = {}
+    for document in sorted(documents, key=lambda one: one.replaced_at is None):
         config = configs.get(document.authority)
         if config is None:
             continue
@@ -152,13 +168,29 @@ def build_authorities(
             known = _know(document, config)
         except AuthorityProblem as problem:
             problems.append(str(problem))
-        else:
-            found[document.authority].append(known)
+            continue
+        if document.replaced_at is None:
+            previous = tuple(replaced.get(known.cpa_id, ()))
+            found[document.authority].append(replace(known, previous=previous))
+        elif now is not None and now <= document.replaced_at + _memory(known.agreement):
+            replaced.setdefault(known.cpa_id, []).append(known.agreement)
     by_name = {
         name: Authority(name, config, keys[name], tuple(found[name])) for name, config in configs.items()
     }
     by_cpa_id = {known.cpa_id: known for knowns in found.values() for known in knowns}
     return Authorities(MappingProxyType(by_name), version, MappingProxyType(by_cpa_id)), tuple(problems)
+
+
+def _memory(agreement: Agreement) -> timedelta:
+    """How long messages sent under an agreement may still be acknowledged: its longest PersistDuration."""
+    persisted = [
+        binding.persist_duration
+        for party in agreement.document.parties
+        for exchange in party.doc_exchanges
+        for binding in (exchange.sender, exchange.receiver)
+        if binding is not None and binding.persist_duration is not None
+    ]
+    return max(persisted, default=_PERSIST)
 
 
 def _know(document: AgreementDocument, config: AuthorityConfig) -> KnownAgreement:

@@ -1,6 +1,5 @@
 """The commands and what they have in common."""
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -24,6 +23,12 @@ class _Commands(LazyGroup):
         "ping": LazyCommand("adapter.cli.ping", "ping", "Send a Ping under an agreement."),
         "message": LazyCommand("adapter.cli.message", "app", "Look into messages, and mend them."),
         "verzoek": LazyCommand("adapter.cli.verzoek", "app", "Look into verzoeken, and mend them."),
+        "reconcile": LazyCommand(
+            "adapter.cli.reconcile",
+            "reconcile",
+            "Ask DSO-LV for verzoeken of which the notification never arrived.",
+        ),
+        "lane": LazyCommand("adapter.cli.lane", "app", "Pause and resume what goes to a partner or sink."),
         "inspect": LazyCommand("adapter.cli.inspect_file", "inspect", "Say what a file is."),
         "db": LazyCommand("adapter.cli.db", "app", "Manage the database."),
     }
@@ -55,11 +60,4 @@ def _root(
 
 def main() -> None:
     """The entry point: runs the command that the arguments name, and exits with its code."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # whoever read our output has seen enough
-        sys.stderr.close()
-        sys.exit(0)
+    app()

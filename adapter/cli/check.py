@@ -16,10 +16,18 @@ from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
 from adapter.config import Config, ConfigProblem, Listen, load_config
+from adapter.daemon import effective_policy
 from adapter.delivery import SinkProblem, make_sink
 from adapter.observe import configure_logs
-from adapter.sinks import SINK_TYPES
-from adapter.store import StoreProblem, active_agreements, daemon_is_running, schema_is_current
+from adapter.sinks import SINK_TYPES, route_problems
+from adapter.store import (
+    StoreProblem,
+    StoreUnavailable,
+    active_agreements,
+    daemon_is_running,
+    schema_is_current,
+    shown_url,
+)
 
 PROBE_SECONDS: Final = 15.0
 
@@ -80,6 +88,7 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
     if database.result is Result.OK and config.state.exists():
         candidates += await _uploaded(config, candidates)
     lines += check_cpas(config, keys, candidates, now)
+    lines += _check_retention(config, candidates)
     lines += [database, *_check_listeners(config), *_check_users(config)]
     return lines + await _check_sinks(config)
 
@@ -92,14 +101,18 @@ def _check_extent(config: Config) -> Iterator[Line]:
         if not authority.routes:
             fix = f"add [[authorities.{name}.routes]]"
             yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
+    for text in route_problems(config, SINK_TYPES):
+        yield wrong("route", text.split(".")[1], text)
 
 
 def _check_database(config: Config) -> Line:
-    name, state = config.store.url, config.state
+    name, state = shown_url(config.store.url), config.state
     try:
         if schema_is_current(config.store.url, state):
             running = "a daemon runs on it" if daemon_is_running(state) else "no daemon runs on it"
             return ok("database", name, f"in {state}, of this version; {running}")
+    except StoreUnavailable as problem:
+        return failed("database", name, str(problem))
     except StoreProblem as problem:
         return wrong("database", name, str(problem))
     except SQLAlchemyError as error:
@@ -107,6 +120,13 @@ def _check_database(config: Config) -> Line:
     except OSError as error:
         return failed("database", name, f"{state} cannot be read: {error.strerror}; check its rights")
     return _check_new_database(name, state)
+
+
+def _check_retention(config: Config, candidates: list[Candidate]) -> Iterator[Line]:
+    """Periods that are shorter than the time in which a message may be repeated: that time is kept instead."""
+    _, said = effective_policy(config, [(one.authority, one.document) for one in candidates])
+    for text in said:
+        yield warning("retention", "payloads", text)
 
 
 def _check_new_database(name: str, state: Path) -> Line:

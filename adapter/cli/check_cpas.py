@@ -123,7 +123,7 @@ def _check_signing(
         where = f"signing certificate {agreed.id!r}"
         try:
             expected = agreed.x509
-            allowed = known.may_sign(keys.certificate, agreed)
+            allowed = known.may_use(keys.certificate, agreed)
         except CpaError as problem:
             yield wrong("signing", agreement.cpa_id, f"{problem}; ask for a corrected CPA")
             continue

@@ -77,7 +77,9 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a CPA against the rules of Digikoppeling; exit code 1 when it has errors.
+    """Check a CPA against the rules of Digikoppeling.
+
+    Exit code 1: it has errors.
 
     Example: stam-adapter cpa check cpa/voorbeeldstad.xml --production
     """
@@ -96,7 +98,9 @@ def check(
 
 @app.command("show")
 def show(file: FileArgument, as_json: JsonOption = False) -> None:
-    """Show what is in a CPA: parties, actions, endpoints, reliability, certificates.
+    """Show what is in a CPA.
+
+    Parties, roles, channels, certificates, and of each action what was agreed: profile, endpoint, retries.
 
     Example: stam-adapter cpa show cpa/voorbeeldstad.xml
     """
@@ -131,7 +135,9 @@ def add(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a CPA to use, in place of the one with the same CPAId; a running daemon notices within seconds.
+    """Put a CPA to use.
+
+    It takes the place of the one with the same CPAId. A running daemon notices within seconds.
 
     Example: stam-adapter cpa add nieuw.xml --authority voorbeeldstad
     """
@@ -162,7 +168,9 @@ def withdraw(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """End an agreement: no message is received under it any more.
+    """End an agreement.
+
+    No message is received under it any more. A running daemon notices within seconds.
 
     Example: stam-adapter cpa withdraw Verzoeknotificatie_0000..._0000..._1
     """

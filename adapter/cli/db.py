@@ -5,10 +5,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.cli.lazy import new_app
 from adapter.cli.output import fail
-from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, read_config, store_trouble
-from adapter.store import StoreProblem, daemon_is_running, migrate, schema_is_current
+from adapter.cli.retention import purge, verify
+from adapter.cli.settings import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    daemon_runs,
+    read_config,
+    state_trouble,
+    store_trouble,
+)
+from adapter.store import StoreProblem, migrate, schema_is_current
 
 app = new_app(help="Manage the database.", no_args_is_help=True)
+app.command("purge")(purge)
+app.command("verify")(verify)
 
 
 @app.callback()
@@ -18,9 +28,10 @@ def _db() -> None:
 
 @app.command("migrate")
 def migrate_database(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Make the database, or bring its tables to this version; the daemon does so too when it starts.
+    """Bring the database to this version.
 
-    Make a backup first: there is no way back but that.
+    It is made where there is none. The daemon does the same when it starts. Make a backup first: there is no other
+    way back.
 
     Example: stam-adapter db migrate --config /etc/stam-adapter/stam-adapter.toml
     """
@@ -30,11 +41,13 @@ def migrate_database(config: ConfigOption = DEFAULT_CONFIG) -> None:
         if schema_is_current(url, state):
             typer.echo(f"the database in {state} is of this version; nothing to do")
             return
-        if daemon_is_running(state):
+        if daemon_runs(settings):
             fail(f"a daemon runs on {state}; stop it, migrate, and start it with this version")
         migrate(url, state)
     except StoreProblem as problem:
         fail(str(problem))
     except SQLAlchemyError as error:
         fail(store_trouble(settings, error))
+    except OSError as error:
+        fail(state_trouble(settings, error))
     typer.echo(f"the database in {state} is now of this version")

@@ -94,7 +94,9 @@ async def _demo(directory: Path, big: int) -> None:
     view = View()
     with view:
         view.say("making a throw-away PKI, a CPA for osb-rm-s and a configuration")
-        world = await asyncio.to_thread(create_world, directory, {"voorbeeldstad": AgreementPlan()})
+        world = await asyncio.to_thread(
+            create_world, directory, {"voorbeeldstad": AgreementPlan()}, key_size=3072
+        )
         async with SimulatedDso(world) as dso, _daemon(world):
             view.say("the adapter runs; the simulated DSO-LV sends a Ping")
             await _ping(dso, world, view)

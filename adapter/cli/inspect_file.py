@@ -48,11 +48,13 @@ def inspect(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a file is and what is in it: a CPA, an ebMS message, a verzoeknotificatie or a verzoekbericht.
+    """Say what a file is, and what is in it.
+
+    Known are a CPA, an ebMS message, a verzoeknotificatie and a verzoekbericht; exit code 1: the file is none of these.
 
     Of an ebMS message it says whether the signature holds, and by which certificate. Without --cpa that is the one in
-    the message itself, which proves nothing about who signed. A message with payloads can only be judged as a whole
-    HTTP body: its headers, an empty line, and the multipart body. Exit code 1: the file is none of these.
+    the message itself, which proves nothing about who signed. Payloads can only be judged in a whole HTTP body: its
+    headers, an empty line, and the multipart body.
 
     Example: stam-adapter inspect message.http --cpa cpa/voorbeeldstad.xml
     """

@@ -16,6 +16,7 @@ from adapter.cli.settings import (
     ConfigOption,
     JsonOption,
     LimitOption,
+    daemon_runs,
     opened_store,
     read_config,
 )
@@ -37,7 +38,6 @@ from adapter.store import (
     NewJob,
     StoredMessage,
     active_agreements,
-    daemon_is_running,
     events_for,
     find_deliveries,
     find_messages,
@@ -103,7 +103,9 @@ def list_messages(
 def show(
     message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
 ) -> None:
-    """Show everything that is known of a message: payloads, answers, work to be done, timeline.
+    """Show all that is known of a message.
+
+    Payloads, answers, what follows from it, work to be done, and what happened.
 
     Example: stam-adapter message show 20230731-0001@dso.example
     """
@@ -113,7 +115,9 @@ def show(
 
 @app.command("resend")
 def resend(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Send an acknowledgment or another signal of ours again, with the same octets.
+    """Send an acknowledgment of ours again.
+
+    Or another signal (an error, a Pong), with the same octets as before.
 
     Example: stam-adapter message resend 6f1c...@adapter.example
     """
@@ -124,7 +128,9 @@ def resend(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG)
 
 @app.command("retry")
 def retry(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Try again what waits for an operator: the routing of a message, or the delivery of its payloads.
+    """Try again what waits for an operator.
+
+    The routing of a message, or the delivery of its payloads.
 
     Example: stam-adapter message retry 20230731-0001@dso.example
     """
@@ -139,7 +145,7 @@ def _bare(message_id: str) -> str:
 
 
 def _when(config: Config) -> str:
-    return "" if daemon_is_running(config.state) else " as soon as the daemon runs"
+    return "" if daemon_runs(config) else " as soon as the daemon runs"
 
 
 def _not_found(message_id: str) -> NoReturn:

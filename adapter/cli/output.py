@@ -94,7 +94,7 @@ def _outline(value: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for label, item in given.items():
         if not _is_nested(item):
-            lines.append(f"{label:<{width}}{_one_line(item)}")
+            lines += _value_lines(label, item, width)
             continue
         lines.append(f"{label}:")
         if isinstance(item, Mapping):
@@ -102,6 +102,14 @@ def _outline(value: Mapping[str, Any]) -> list[str]:
         else:
             lines += _indented(_grid(item) or _blocks(item))
     return lines
+
+
+def _value_lines(label: str, value: Any, width: int) -> list[str]:
+    """A value behind its label; several long ones below it."""
+    line = f"{label:<{width}}{_one_line(value)}"
+    if isinstance(value, list | tuple) and len(value) > 1 and len(line) > _WIDEST:
+        return [f"{label}:", *_indented(_plain(one) for one in value)]
+    return [line]
 
 
 def _grid(rows: Sequence[Mapping[str, Any]]) -> list[str]:

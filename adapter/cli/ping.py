@@ -12,6 +12,7 @@ from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    daemon_runs,
     fail_configuration,
     opened_store,
     read_config,
@@ -24,7 +25,6 @@ from adapter.store import (
     MessageState,
     StoredMessage,
     active_agreements,
-    daemon_is_running,
     get_message,
     insert_message,
 )
@@ -46,7 +46,7 @@ def ping(
     Example: stam-adapter ping Verzoeknotificatie_0000..._0000..._1
     """
     settings = read_config(config)
-    if not daemon_is_running(settings.state):
+    if not daemon_runs(settings):
         fail(
             f"no daemon runs on {settings.state}; start it with `stam-adapter run`, since the Pong comes to it"
         )

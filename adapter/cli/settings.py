@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, fail
 from adapter.config import AuthorityConfig, Config, ConfigProblem, load_config
 from adapter.observe import configure_logs
-from adapter.store import Database, StoreProblem, open_database, schema_is_current
+from adapter.store import Database, StoreProblem, daemon_is_running, open_database, schema_is_current
 
 ConfigOption = Annotated[
     Path,
@@ -62,6 +62,19 @@ def named_authority(config: Config, name: str) -> AuthorityConfig:
     return found
 
 
+def daemon_runs(config: Config) -> bool:
+    """Whether a daemon has the store of this configuration now; ends the command where that cannot be seen."""
+    try:
+        return daemon_is_running(config.state)
+    except StoreProblem as problem:
+        fail(str(problem))
+
+
+def state_trouble(config: Config, error: OSError) -> str:
+    """What to say of a state directory that cannot be used."""
+    return f"{config.state} cannot be used ({error.strerror}); run this as the user of the daemon, or correct `state`"
+
+
 @asynccontextmanager
 async def opened_store(config: Config) -> AsyncIterator[Database]:
     """The store of a configuration, beside a running daemon or without one.
@@ -69,11 +82,7 @@ async def opened_store(config: Config) -> AsyncIterator[Database]:
     Whatever goes wrong with it, also while it is used, is said and ends the command.
     """
     try:
-        if not schema_is_current(config.store.url, config.state):
-            fail(
-                f"the store in {config.state} is not there or not of this version; run `stam-adapter db migrate`"
-            )
-        db = open_database(config.store.url, config.state, exclusive=False)
+        db = _open(config)
         try:
             yield db
         finally:
@@ -82,6 +91,17 @@ async def opened_store(config: Config) -> AsyncIterator[Database]:
         fail(str(problem))
     except SQLAlchemyError as error:
         fail(store_trouble(config, error))
+
+
+def _open(config: Config) -> Database:
+    try:
+        if not schema_is_current(config.store.url, config.state):
+            fail(
+                f"the store in {config.state} is not there or not of this version; run `stam-adapter db migrate`"
+            )
+        return open_database(config.store.url, config.state, exclusive=False)
+    except OSError as error:
+        fail(state_trouble(config, error))
 
 
 def store_trouble(config: Config, error: SQLAlchemyError) -> str:

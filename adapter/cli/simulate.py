@@ -53,7 +53,9 @@ def simulate(
 async def _simulate(directory: Path, adapter_port: int, every: float, count: int) -> None:
     free = free_ports()
     ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, free.dso_api)
-    world = await asyncio.to_thread(create_world, directory, {"voorbeeldstad": AgreementPlan()}, ports=ports)
+    world = await asyncio.to_thread(
+        create_world, directory, {"voorbeeldstad": AgreementPlan()}, ports=ports, key_size=3072
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -15,6 +15,7 @@ from adapter.cli.settings import (
     ConfigOption,
     JsonOption,
     LimitOption,
+    daemon_runs,
     named_authority,
     opened_store,
     read_config,
@@ -32,7 +33,6 @@ from adapter.store import (
     Origin,
     StoredDelivery,
     create_delivery,
-    daemon_is_running,
     delivery_files,
     events_for,
     find_deliveries,
@@ -74,7 +74,9 @@ def list_verzoeken(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """List verzoeken and other deliveries, the newest first; a message that is delivered as it is has no number.
+    """List verzoeken, the newest first.
+
+    With other deliveries among them: a message that is delivered as it is has no verzoeknummer.
 
     Example: stam-adapter verzoek list --state parked
     """
@@ -91,7 +93,9 @@ def show(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a verzoek is: its deliveries with their files, the work to be done, and what happened.
+    """Show where a verzoek is.
+
+    Its deliveries with their files, the work to be done, and what happened.
 
     Example: stam-adapter verzoek show 2023073100048
     """
@@ -103,7 +107,9 @@ def show(
 def retry(
     verzoeknummer: NumberArgument, authority: AuthorityOption = None, config: ConfigOption = DEFAULT_CONFIG
 ) -> None:
-    """Try again to collect or deliver a verzoek that waits for an operator.
+    """Try again what waits for an operator.
+
+    The collecting or the delivery of a verzoek.
 
     Example: stam-adapter verzoek retry 2023073100048
     """
@@ -119,7 +125,9 @@ def skip(
     authority: AuthorityOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Give up a verzoek on purpose: it is not collected or delivered any more.
+    """Give up a verzoek on purpose.
+
+    It is not collected or delivered any more.
 
     Example: stam-adapter verzoek skip 2023073100048 --reason "taken over by hand"
     """
@@ -140,7 +148,9 @@ def fetch(
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Collect a verzoek from DSO-LV and deliver it, without a notification.
+    """Collect a verzoek without a notification.
+
+    From DSO-LV; it is then delivered as any other.
 
     Example: stam-adapter verzoek fetch 2023073100048 --authority voorbeeldstad
     """
@@ -171,7 +181,7 @@ def _sink(name: str, authority: AuthorityConfig, wanted: str | None) -> str:
 
 
 def _when(config: Config) -> str:
-    return "" if daemon_is_running(config.state) else " as soon as the daemon runs"
+    return "" if daemon_runs(config) else " as soon as the daemon runs"
 
 
 def _deliveries(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
+from adapter.config.reconcile import ReconcileConfig, SearchRequestConfig, SearchResponseConfig
 from adapter.config.settings import (
     AdminConfig,
     AdminUser,
@@ -17,6 +18,8 @@ from adapter.config.settings import (
     LinksConfig,
     LogConfig,
     NotificationConfig,
+    OutgoingConfig,
+    RetentionConfig,
     RetriesConfig,
     Role,
     RouteConfig,
@@ -45,9 +48,14 @@ __all__ = [
     "Listen",
     "LogConfig",
     "NotificationConfig",
+    "OutgoingConfig",
+    "ReconcileConfig",
+    "RetentionConfig",
     "RetriesConfig",
     "Role",
     "RouteConfig",
+    "SearchRequestConfig",
+    "SearchResponseConfig",
     "StoreConfig",
     "TlsConfig",
     "TrustConfig",

@@ -1,16 +1,18 @@
 """Rules between the options of a configuration: what is well-formed by itself, but wrong together."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapter.config.problems import Key, did_you_mean
-from adapter.config.settings import AuthorityConfig, Config, Environment, Flow
+from adapter.config.settings import AuthorityConfig, Config, Environment, Flow, RetentionConfig
 from adapter.pki import strip_suffix
 
 Fault = tuple[Key, str]
 
 _OIN_URN = "urn:osb:oin:"
+_SOONEST = timedelta(minutes=5)
 
 
 def check_rules(config: Config) -> Iterator[Fault]:
@@ -21,8 +23,11 @@ def check_rules(config: Config) -> Iterator[Fault]:
     yield from _check_users(config)
     yield from _check_parties(config)
     yield from _check_directories(config)
+    yield from _check_retention(("retention",), config.retention)
     for name, authority in config.authorities.items():
         yield from _check_routes(("authorities", name), authority)
+        yield from _check_own_retention(config, name)
+        yield from _check_reconcile(("authorities", name, "reconcile"), authority)
 
 
 def _check_listeners(config: Config) -> Iterator[Fault]:
@@ -47,6 +52,11 @@ def _check_protection(config: Config) -> Iterator[Fault]:
     for name, authority in config.authorities.items():
         if authority.dso is not None and urlsplit(authority.dso.url).scheme != "https":
             yield ("authorities", name, "dso", "url"), f"plain HTTP is not allowed {where}; write https://"
+        if authority.reconcile is not None and authority.reconcile.every < _SOONEST:
+            yield (
+                ("authorities", name, "reconcile", "every"),
+                f'is too often {where} for the fair use of DSO-LV; write "5m" or longer',
+            )
         if config.environment is Environment.PROD and strip_suffix(authority.party) != authority.party:
             yield (
                 ("authorities", name, "party"),
@@ -108,3 +118,40 @@ def _check_routes(key: Key, authority: AuthorityConfig) -> Iterator[Fault]:
                 (*where, "flow"),
                 'flow "stam" collects the verzoek from DSO-LV; give this authority a table dso with its url',
             )
+
+
+def _check_reconcile(key: Key, authority: AuthorityConfig) -> Iterator[Fault]:
+    reconcile = authority.reconcile
+    if reconcile is None:
+        return
+    if authority.dso is None:
+        yield key, "asks DSO-LV for verzoeken; give this authority a table dso with its url"
+    if reconcile.sink is None:
+        if authority.stam_sink is None:
+            yield (*key, "sink"), 'is missing, and no route has flow "stam"; name the sink to deliver to'
+    elif reconcile.sink not in authority.sinks:
+        yield (
+            (*key, "sink"),
+            f"this authority has no sink {reconcile.sink!r}; {did_you_mean(reconcile.sink, authority.sinks)}",
+        )
+
+
+def _check_own_retention(config: Config, name: str) -> Iterator[Fault]:
+    """What an authority sets itself, together with what it leaves as it is for everybody."""
+    authority, periods = config.authorities[name], config.retention_of(name)
+    if authority.retention.model_fields_set:
+        yield from _check_retention(("authorities", name, "retention"), periods)
+    reconcile = authority.reconcile
+    if reconcile is not None and periods.messages <= timedelta(days=reconcile.days_back + 1):
+        yield (
+            ("authorities", name, "reconcile", "days_back"),
+            "goes back further than messages are kept, so that known verzoeken would be collected again; "
+            "make it smaller, or retention.messages longer",
+        )
+
+
+def _check_retention(key: Key, periods: RetentionConfig) -> Iterator[Fault]:
+    if periods.payloads > periods.messages:
+        yield (*key, "payloads"), "is longer than messages; keep no payload longer than the message around it"
+    if periods.messages > periods.timeline:
+        yield (*key, "timeline"), "is shorter than messages; keep the timeline of what is kept"

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
     Address,
     ByteSize,
@@ -79,7 +80,7 @@ class StoreConfig(_Section):
     @field_validator("url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value != "sqlite" and not value.startswith(("sqlite:///", "postgresql://")):
+        if value != "sqlite" and not value.startswith("postgresql://"):
             raise ValueError('is not a database; write "sqlite" or "postgresql://user@host/db"')
         return value
 
@@ -149,6 +150,14 @@ class RetriesConfig(_Section):
         return self
 
 
+class RetentionConfig(_Section):
+    """``[retention]`` and ``[authorities.<name>.retention]``: how long is kept what came to its end."""
+
+    payloads: Duration = timedelta(days=30)
+    messages: Duration = timedelta(days=400)
+    timeline: Duration = timedelta(days=400)
+
+
 class LogConfig(_Section):
     """``[log]``: form and lowest level of the log lines."""
 
@@ -156,10 +165,37 @@ class LogConfig(_Section):
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
 
+class OutgoingConfig(_Section):
+    """``[outgoing]``: how the adapter gets out: through a forward proxy, except to the hosts of ``no_proxy``."""
+
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("is not the address of a forward proxy; write http://host:port")
+        return value
+
+    def proxy_for(self, host: str) -> str | None:
+        """The proxy to reach a host through; None to go straight. A name in `no_proxy` covers its subdomains."""
+        name = host.lower().rstrip(".")
+        straight = any(name == one or name.endswith(f".{one.lstrip('.')}") for one in self.no_proxy)
+        return None if straight else self.proxy
+
+
 class LimitsConfig(_Section):
-    """``[limits]``: how many jobs run at the same time, over all authorities."""
+    """``[limits]``: how much is worked on at the same time, and beyond what a partner is told to come again later."""
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    requests: Annotated[int, Field(ge=1, le=10_000)] = 512
+    requests_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 256
+    backlog: Annotated[int, Field(ge=1)] = 200_000
+    backlog_per_authority: Annotated[int, Field(ge=1)] = 50_000
+    spool: ByteSize | None = None
+    free: ByteSize = 256 * 1024 * 1024
 
 
 class AgreementConfig(_Section):
@@ -285,10 +321,17 @@ class AuthorityConfig(_Section):
     )
     dso: DsoConfig | None = None
     notification: NotificationConfig = NotificationConfig()
+    retention: RetentionConfig = RetentionConfig()
+    reconcile: ReconcileConfig | None = None
     routes: tuple[RouteConfig, ...] = ()
     sinks: Annotated[Mapping[Name, SinkTable], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
+
+    @property
+    def stam_sink(self) -> str | None:
+        """The sink of the first route with flow ``stam``, where a verzoek goes that no message announced."""
+        return next((route.sink for route in self.routes if route.flow is Flow.STAM), None)
 
 
 class Config(_Section):
@@ -301,8 +344,18 @@ class Config(_Section):
     ebms: EbmsConfig = EbmsConfig()
     admin: AdminConfig = AdminConfig()
     retries: RetriesConfig = RetriesConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
     limits: LimitsConfig = LimitsConfig()
+    outgoing: OutgoingConfig = OutgoingConfig()
     authorities: Annotated[Mapping[Name, AuthorityConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
+
+    def retention_of(self, authority: str) -> RetentionConfig:
+        """The periods of an authority: its own, and of what it does not set, those of everybody."""
+        settings = self.authorities.get(authority)
+        if settings is None:
+            return self.retention
+        own = settings.retention
+        return self.retention.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

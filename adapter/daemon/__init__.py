@@ -1,7 +1,24 @@
 """The daemon and its parts, put together."""
 
+from adapter.daemon.collecting import Sources
 from adapter.daemon.daemon import Daemon, Materials, load_trust, utc_now
+from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
 from adapter.daemon.sinks import make_sinks
 
-__all__ = ["Daemon", "Materials", "Registry", "load_keys", "load_trust", "make_sinks", "utc_now"]
+__all__ = [
+    "Daemon",
+    "Materials",
+    "Purger",
+    "Registry",
+    "RetentionTask",
+    "Sources",
+    "documents_of",
+    "effective_policy",
+    "load_keys",
+    "load_trust",
+    "make_sinks",
+    "reconcile_plans",
+    "utc_now",
+]

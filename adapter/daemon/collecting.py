@@ -52,6 +52,7 @@ class Sources:
             allowed_hosts=frozenset({host, *(_host(one) for one in dso.hosts)}),
             timeouts=Timeouts(read=dso.timeout),
             allow_plain=self.config.environment is Environment.TEST,
+            proxy=self.config.outgoing.proxy_for(host),
         )
         self._clients.append(client)
         links = LinkRules(verzoek=dso.links.verzoek, pdf=dso.links.pdf, document=dso.links.document)
@@ -59,6 +60,7 @@ class Sources:
             url=dso.url,
             oin=strip_suffix(party.rpartition(":")[2]),
             references=dso.references,
+            search=dso.search,
             oin_header=dso.oin_header,
             hosts=dso.hosts,
             links=links,

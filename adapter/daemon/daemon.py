@@ -14,28 +14,37 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from adapter.admin import create_admin_app
+from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
 from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
+from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router
 from adapter.daemon.sinks import Sinks, make_sinks
 from adapter.delivery import Deliverer
-from adapter.msh import Endpoint, Intake, Outbox, Partners, Receiver
+from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
-from adapter.stam import Collector
-from adapter.store import Database, JobKind, Spool, known_spool_keys, migrate, open_database
-from adapter.work import Handler, Limits, RetryPolicy, Worker
+from adapter.stam import Collector, Reconciler
+from adapter.store import Database, JobKind, Spool, is_shared, known_spool_keys, migrate, open_database
+from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker
 
 log = get_logger(__name__)
 
 GRACE: Final = timedelta(seconds=20)
 """How long running work may take to end when the daemon stops."""
 
-_KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER)
+IDLE: Final = 75.0
+"""Seconds that a connection may take to bring the head of its next request (TRN-22)."""
+
+_LEFTOVER_AGE: Final = timedelta(days=1)
+"""How old a file of a shared spool must be to be a leftover of a crash: no request takes so long."""
+
+_KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
 
 def utc_now() -> datetime:
@@ -53,6 +62,7 @@ class Materials:
     open_spool: Callable[[Path], Spool] = Spool
     make_sinks: Callable[[Config], Sinks] = make_sinks
     clock: Callable[[], datetime] = utc_now
+    timing: Timing = field(default_factory=Timing)
 
 
 @dataclass(slots=True)
@@ -104,13 +114,17 @@ class Daemon:
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(registry.current, trust, test)
+        partners = Partners(db, registry.current, trust, config.outgoing, test)
         self._closing.push_async_callback(partners.close)
         sources = Sources(config, keys, trust, clock)
         self._closing.push_async_callback(sources.close)
+        responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock)
+        reconciler = Reconciler(db, reconcile_plans(config, sources), self.metrics, clock)
+        await reconciler.schedule()
         handlers: dict[str, Handler] = {
-            JobKind.SEND: Outbox(db, registry.current, partners, self.metrics, clock),
+            JobKind.SEND: Outbox(db, spool, registry.current, partners, responses, self.metrics, clock),
             JobKind.ROUTE: Router(db, spool, registry.current, clock),
+            JobKind.RECONCILE: reconciler,
             JobKind.COLLECT: Collector(db, spool, sources.source, self.metrics, clock),
             JobKind.DELIVER: Deliverer(
                 db, spool, lambda authority, name: sinks.get((authority, name)), self.metrics, clock
@@ -121,6 +135,10 @@ class Daemon:
         self._closing.push_async_callback(worker.stop, GRACE)
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
+        retention = RetentionTask(config, Purger(db, spool), self.metrics, clock)
+        self._background(retention.work(), "retention")
+        pressure = Pressure(room_of(config.limits))
+        self._background(watch_load(db, config.state / "spool", pressure, self.metrics), "load")
         receiver = Receiver(
             db,
             spool,
@@ -130,15 +148,20 @@ class Daemon:
             clock,
             test=test,
             max_message=config.ebms.max_message,
+            pressure=pressure,
         )
         readiness = Readiness(db, worker, registry, config.state)
-        await self._listen_admin(readiness)
+        submitter = Submitter(db, spool, registry.current, clock)
+        api = ApplicationApi(db, spool, registry.current, submitter, config, self.metrics, clock)
+        await self._listen_admin(readiness, api)
         await self._listen_ebms(receiver, spool, trust)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
 
     async def _sweep(self, db: Database, spool: Spool) -> None:
         """Remove what a crash left in the spool without a row that names it."""
-        swept = await spool.sweep(await db.read(known_spool_keys))
+        # several daemons may have the same spool: what is young may be of a message that one is receiving
+        age = _LEFTOVER_AGE if is_shared(self.config.store.url) else None
+        swept = await spool.sweep(await db.read(known_spool_keys), age)
         if swept:
             log.info("removed files that belong to no message", action="spool.swept", files=swept)
 
@@ -150,8 +173,9 @@ class Daemon:
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=self.materials.clock,
             limits=Limits(concurrency=self.config.limits.concurrency),
+            timing=self.materials.timing,
             observer=JobCounter(self.metrics),
-            exclusive=True,
+            exclusive=not is_shared(self.config.store.url),
         )
 
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -180,11 +204,12 @@ class Daemon:
             if agreement.max_message is not None
         ]
         intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
-        endpoint = Endpoint(receiver, intake, ebms.path, plain=ebms.tls is None and receiver.test)
+        plain = ebms.tls is None and receiver.test
+        endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
         self.ebms_port = await self._listen(endpoint.application(), ebms.listen, ebms.tls, trust)
 
-    async def _listen_admin(self, readiness: Readiness) -> None:
-        app = create_admin_app(checks=readiness.checks(), metrics=self.metrics)
+    async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
+        app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
         self.admin_port = await self._listen(app, self.config.admin.listen, self.config.admin.tls, None)
 
     async def _listen(
@@ -198,7 +223,9 @@ class Daemon:
             except KeyProblem as problem:
                 raise ConfigProblem([str(problem)]) from problem
         # requests that run get time to end; new ones are refused as soon as the listener closes
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=10.0)
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=IDLE
+        )
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)

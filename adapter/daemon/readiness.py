@@ -52,10 +52,14 @@ class Readiness:
 
     async def disk(self) -> list[str]:
         """There is room for what comes in."""
-        usage = await asyncio.to_thread(shutil.disk_usage, self.state)
-        if usage.free >= MIN_FREE:
-            return []
-        return [f"only {usage.free // 2**20} MiB are free at {self.state}; make room for at least 256 MiB"]
+        found = []
+        for place in (self.state, self.state / "spool"):  # the spool may be on a shared file system
+            usage = await asyncio.to_thread(shutil.disk_usage, place)
+            if usage.free < MIN_FREE:
+                found.append(
+                    f"only {usage.free // 2**20} MiB are free at {place}; make room for at least 256 MiB"
+                )
+        return found[:1]
 
     async def agreements(self) -> list[str]:
         """There is something to receive under."""

@@ -8,8 +8,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy import Connection
 
 from adapter.authorities import AgreementDocument, Authorities, build_authorities
 from adapter.config import Config, ConfigProblem
@@ -22,6 +24,7 @@ from adapter.store import (
     active_agreements,
     agreements_version,
     import_cpa_file,
+    replaced_agreements,
 )
 from cpa import CpaError, parse_cpa
 
@@ -31,6 +34,17 @@ _QUIET = 1.0
 """Seconds between two looks at the agreements: under traffic the store changes many times a second."""
 
 _IDLE = 30.0
+
+_MEMORY = timedelta(days=400)
+"""How far back replaced agreements are looked at; each counts for as long as its own PersistDuration says."""
+
+_WARNING = timedelta(days=60)
+
+
+def _documents(conn: Connection, since: datetime) -> list[AgreementDocument]:
+    """The agreements in use, and those that were replaced since then."""
+    rows = (*replaced_agreements(conn, since), *active_agreements(conn))
+    return [AgreementDocument(row.authority, row.cpa_id, row.document, row.active_until) for row in rows]
 
 
 def load_keys(config: Config) -> Mapping[str, KeyPair]:
@@ -109,25 +123,46 @@ class Registry:
         version = await self.db.read(agreements_version)
         if version == self._snapshot.version and self._snapshot.by_name:
             return
-        rows = await self.db.read(active_agreements)
-        documents = [AgreementDocument(row.authority, row.cpa_id, row.document) for row in rows]
+        now = self.clock()
+        documents = await self.db.read(_documents, now - _MEMORY)
         self._snapshot, self.problems = await asyncio.to_thread(
-            build_authorities, self.config.authorities, self.keys, documents, version
+            build_authorities, self.config.authorities, self.keys, documents, version, now
         )
         for problem in self.problems:
             log.error("an agreement cannot be used", action="cpa.unusable", reason=problem)
         self._report()
 
     async def watch(self) -> None:
-        """Keep the snapshot up to date, until cancelled."""
+        """Keep the snapshot up to date, and warn once a day of what will end, until cancelled."""
+        warned_on = None
         while True:
             seen = self.db.changes.count
+            today = self.clock().date()
+            if warned_on != today:
+                warned_on = today
+                self._warn_of_ends()
             try:
                 await self.refresh()
             except StoreProblem as problem:
                 log.warning("the agreements cannot be read now", action="cpa.not_read", reason=str(problem))
             await asyncio.sleep(_QUIET)
             await self.db.wait_for_change(_IDLE, since=seen)
+
+    def _warn_of_ends(self) -> None:
+        """Agreements and certificates that end within 60 days: a new CPA takes weeks to agree (LCY-03, LCY-07)."""
+        horizon = self.clock() + _WARNING
+        for authority in self._snapshot.by_name.values():
+            expiry = authority.keys.certificate.not_valid_after_utc
+            ends = [(known.cpa_id, known.agreement.end) for known in authority.agreements]
+            for what, end in [(str(authority.keys.certificate_path), expiry), *ends]:
+                if end <= horizon:
+                    log.warning(
+                        "ends soon: agree on a successor and install it in time",
+                        action="agreement.ends_soon",
+                        authority=authority.name,
+                        what=what,
+                        end=end.isoformat(),
+                    )
 
     def _report(self) -> None:
         for name, authority in self._snapshot.by_name.items():

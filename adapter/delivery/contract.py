@@ -15,6 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from adapter.store import Flow
+
 Json = Mapping[str, Any]
 
 
@@ -90,9 +92,13 @@ class Checkpoint(Protocol):
 class Delivered:
     """The other side has taken over the responsibility; `reference` is what it is called there (a path, a
     URL).
+
+    `keep` is the answer of a sink that is nothing but the store (a mailbox): the message is kept there, and
+    has been processed only when an application fetched it and says so. A verzoek cannot be kept so.
     """
 
     reference: str | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +142,8 @@ OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class SinkType(Generic[OptionsT]):
-    """A kind of sink: the `type` of its table in the configuration, the model of the other keys, and what
-    builds it.
+    """A kind of sink: the `type` of its table in the configuration, the model of the other keys, what builds
+    it, and the flows of the routes that may lead to it.
 
     The model must forbid extra keys.
     """
@@ -145,6 +151,7 @@ class SinkType(Generic[OptionsT]):
     name: str
     options: type[OptionsT]
     factory: Callable[[OptionsT], Sink]
+    flows: frozenset[Flow] = frozenset(Flow)
 
 
 def make_sink(types: Iterable[SinkType[Any]], name: str, raw: Json) -> Sink:

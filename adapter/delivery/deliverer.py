@@ -25,21 +25,18 @@ from adapter.store import (
     Database,
     DeliveryState,
     Done,
+    Flow,
     Job,
     JobOutcome,
-    MessageState,
-    NotFound,
     Park,
     Retry,
     Spool,
     SpoolDamaged,
     StaleState,
     StoredDelivery,
+    complete_delivery,
     finish_job,
-    get_message,
     set_checkpoint,
-    set_delivery_state,
-    set_message_state,
 )
 
 log = get_logger(__name__)
@@ -62,7 +59,8 @@ class Deliverer:
     async def __call__(self, job: Job) -> JobOutcome:
         """Makes one attempt.
 
-        Delivered: the new state and the end of the job are one transaction. Temporary, and every exception
+        Delivered: the new state, what follows from it and the end of the job are one transaction; what the
+        sink asks to keep waits in the store until an application fetched it. Temporary, and every exception
         of the sink: Retry. Permanent, and stored content that is gone or changed: Park, which parks the
         delivery.
         """
@@ -93,7 +91,9 @@ class Deliverer:
         with self._metrics.delivery_seconds.labels(delivery.authority, delivery.sink).time():
             outcome = await self._call(sink, handover, StoreCheckpoint(self._db, package, self._clock))
         # Whatever a sink made of it: with damaged content nothing was delivered.
-        return Permanent(reader.damage) if reader.damage is not None else outcome
+        if reader.damage is not None:
+            return Permanent(reader.damage)
+        return _not_kept(delivery) if _keeps(outcome) and not _can_be_kept(delivery) else outcome
 
     async def _call(self, sink: Sink, handover: Handover, checkpoint: "StoreCheckpoint") -> Outcome:
         try:
@@ -118,7 +118,8 @@ class Deliverer:
         self._metrics.delivered_total.labels(delivery.authority, delivery.sink, word).inc()
         facts = {"sink": delivery.sink, "delivery": delivery.id, "message_id": delivery.message_id}
         if isinstance(outcome, Delivered):
-            log.info("delivered", action="delivery.delivered", reference=outcome.reference, **facts)
+            sentence, word = ("kept to be fetched", "kept") if outcome.keep else ("delivered", "delivered")
+            log.info(sentence, action=f"delivery.{word}", reference=outcome.reference, **facts)
         else:
             log.warning("not delivered", action=f"delivery.{word}", reason=outcome.reason, **facts)
 
@@ -128,7 +129,7 @@ class Deliverer:
         if isinstance(outcome, Permanent):
             return Park(outcome.reason)
         try:
-            await self._db.write(_finish, job, delivery, self._clock())
+            await self._db.write(_finish, job, delivery, self._clock(), keep=_keeps(outcome))
         except StaleState as stale:
             # An operator skipped it while the sink was at work: what the operator said stands.
             log.warning(
@@ -215,17 +216,21 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _finish(conn: Connection, job: Job, delivery: StoredDelivery, now: datetime) -> None:
-    set_delivery_state(conn, delivery.id, delivery.state, DeliveryState.DELIVERED, None, now)
-    if delivery.message is not None:
-        _mark_processed(conn, delivery.message, now)
+def _keeps(outcome: Outcome) -> bool:
+    return isinstance(outcome, Delivered) and outcome.keep
+
+
+def _can_be_kept(delivery: StoredDelivery) -> bool:
+    return delivery.flow is Flow.MESSAGE and delivery.message is not None
+
+
+def _not_kept(delivery: StoredDelivery) -> Permanent:
+    return Permanent(
+        f"sink {delivery.sink!r} keeps messages for an application to fetch, and there is no message here to "
+        'keep: only a route with flow "message" may lead to it'
+    )
+
+
+def _finish(conn: Connection, job: Job, delivery: StoredDelivery, now: datetime, *, keep: bool) -> None:
+    complete_delivery(conn, delivery.id, delivery.state, now, keep=keep)
     finish_job(conn, job)
-
-
-def _mark_processed(conn: Connection, message: int, now: datetime) -> None:
-    try:
-        state = get_message(conn, message).state
-    except NotFound:
-        return  # removed by retention
-    if state is MessageState.RECEIVED:
-        set_message_state(conn, message, MessageState.RECEIVED, MessageState.PROCESSED, None, now)

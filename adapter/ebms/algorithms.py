@@ -1,4 +1,4 @@
-"""Algorithms of XML signatures by their URI, and which of them are accepted."""
+"""Algorithms of XML signatures and XML encryption by their URI, and which signatures are accepted."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +24,28 @@ RSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 RSA_SHA384: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384"
 RSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
 RSA_SHA1: Final = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
+
+XENC_NS: Final = "http://www.w3.org/2001/04/xmlenc#"
+XENC11_NS: Final = "http://www.w3.org/2009/xmlenc11#"
+
+AES128_GCM: Final = XENC11_NS + "aes128-gcm"
+AES192_GCM: Final = XENC11_NS + "aes192-gcm"
+AES256_GCM: Final = XENC11_NS + "aes256-gcm"
+AES128_CBC: Final = XENC_NS + "aes128-cbc"
+AES192_CBC: Final = XENC_NS + "aes192-cbc"
+AES256_CBC: Final = XENC_NS + "aes256-cbc"
+TRIPLEDES_CBC: Final = XENC_NS + "tripledes-cbc"
+
+RSA_OAEP_MGF1P: Final = XENC_NS + "rsa-oaep-mgf1p"
+"""RSA-OAEP whose mask is always made with SHA-1; the digest is SHA-1 unless a DigestMethod says otherwise."""
+
+RSA_OAEP: Final = XENC11_NS + "rsa-oaep"
+"""RSA-OAEP of XML Encryption 1.1, which names digest and mask; both are SHA-1 where it does not."""
+
+RSA_1_5: Final = XENC_NS + "rsa-1_5"
+
+MASKS: Final = {XENC11_NS + f"mgf1sha{size}": f"sha{size}" for size in (1, 256, 384, 512)}
+"""Names in hashlib of the digests behind the MGFs of RSA_OAEP that can be computed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from adapter.ebms.envelope import Acknowledgment, AckRequested, MessageHeader, Party
+from adapter.ebms.envelope import Acknowledgment, AckRequested, MessageHeader, Party, StatusResponse
 from adapter.ebms.errors import EbmsError, SoapFault, highest_severity
 from adapter.ebms.names import (
     DS_NS,
@@ -78,10 +78,15 @@ def build_business_message(
     return envelope
 
 
-def build_acknowledgment(header: MessageHeader, acknowledgment: Acknowledgment) -> etree._Element:
-    """An Acknowledgment (EB 6.3.2): alone in its message, never with a flag of reliable messaging (HDR-26)."""
+def build_acknowledgment(
+    header: MessageHeader, acknowledgment: Acknowledgment, *, actor: str | None = TO_PARTY_MSH
+) -> etree._Element:
+    """An Acknowledgment (EB 6.3.2): alone in its message, never with a flag of reliable messaging (HDR-26).
+
+    An `actor` that is left out means the To Party MSH as well.
+    """
     envelope, soap_header, _ = _envelope(header, _namespaces_of(acknowledgment.references))
-    entry = _header_entry(soap_header, "Acknowledgment", actor=TO_PARTY_MSH)
+    entry = _header_entry(soap_header, "Acknowledgment", actor=actor)
     etree.SubElement(entry, eb("Timestamp")).text = format_moment(
         acknowledgment.timestamp or _sent_at(header)
     )
@@ -122,6 +127,25 @@ def build_message_error(header: MessageHeader, errors: tuple[EbmsError, ...]) ->
 def build_signal(header: MessageHeader) -> etree._Element:
     """A signal that is nothing but its header: Ping and Pong (EB 8)."""
     envelope, _, _ = _envelope(header)
+    return envelope
+
+
+def build_status_request(header: MessageHeader, ref_to_message_id: str) -> etree._Element:
+    """A StatusRequest (EB 7.1.1): the id that is asked for stands in the body only (STS-02)."""
+    envelope, _, body = _envelope(header)
+    element = etree.SubElement(body, eb("StatusRequest"), {eb("version"): VERSION})
+    etree.SubElement(element, eb("RefToMessageId")).text = ref_to_message_id
+    return envelope
+
+
+def build_status_response(header: MessageHeader, response: StatusResponse) -> etree._Element:
+    """A StatusResponse (EB 7.1.2); its Timestamp is when the asked message was received (STS-04)."""
+    envelope, _, body = _envelope(header)
+    attributes = {eb("version"): VERSION, eb("messageStatus"): response.status}
+    element = etree.SubElement(body, eb("StatusResponse"), attributes)
+    etree.SubElement(element, eb("RefToMessageId")).text = response.ref_to_message_id
+    if response.timestamp is not None:
+        etree.SubElement(element, eb("Timestamp")).text = format_moment(response.timestamp)
     return envelope
 
 

@@ -110,6 +110,15 @@ class ErrorList:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusResponse:
+    """eb:StatusResponse (EB 7.1.2): the status of the message that was asked for, and when it was received."""
+
+    ref_to_message_id: str
+    status: str
+    timestamp: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestReference:
     """One eb:Reference of the Manifest; `href` as received (EB 3.2.1)."""
 
@@ -134,7 +143,7 @@ class Envelope:
     error_list: ErrorList | None = None
     manifest: tuple[ManifestReference, ...] | None = None
     status_request: str | None = None
-    status_response: str | None = None
+    status_response: StatusResponse | None = None
     problems: tuple[EbmsError, ...] = field(default=())
 
     @property
@@ -279,8 +288,8 @@ def _assemble(
         else tuple(
             ManifestReference(ref.get(xlink("href")) or "") for ref in manifest.findall(eb("Reference"))
         ),
-        status_request=_read_status(body, "StatusRequest"),
-        status_response=_read_status(body, "StatusResponse"),
+        status_request=_read_status_request(body.find(eb("StatusRequest"))),
+        status_response=_read_status_response(body.find(eb("StatusResponse"))),
         problems=problems,
     )
 
@@ -323,9 +332,18 @@ def _read_error_list(element: etree._Element | None) -> ErrorList | None:
     return ErrorList(_severity(element.get(eb("highestSeverity"))), errors)
 
 
-def _read_status(body: etree._Element, name: str) -> str | None:
-    element = body.find(eb(name))
+def _read_status_request(element: etree._Element | None) -> str | None:
     return None if element is None else (_text(element, "RefToMessageId") or "")
+
+
+def _read_status_response(element: etree._Element | None) -> StatusResponse | None:
+    if element is None:
+        return None
+    return StatusResponse(
+        ref_to_message_id=_text(element, "RefToMessageId") or "",
+        status=element.get(eb("messageStatus")) or "",
+        timestamp=_moment(element, "Timestamp"),
+    )
 
 
 def _severity(value: str | None) -> Severity:

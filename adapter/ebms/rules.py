@@ -186,12 +186,13 @@ def check_sync_reply(case: Case) -> Iterator[EbmsError]:
 
 
 def check_next_msh(case: Case) -> Iterator[EbmsError]:
-    """Step 17: an acknowledgment asked of the next MSH is ignored, or refused where strict (ACK-04)."""
-    if case.strictness.strict and case.envelope.next_ack_requested:
+    """Step 17: an acknowledgment asked of the next MSH is not given: a warning, or refused where strict (ACK-04)."""
+    if case.envelope.next_ack_requested:
         yield EbmsError(
             ErrorCode.NOT_SUPPORTED,
             f"{LOCATION_HEADER}/eb:AckRequested/@SOAP:actor",
             "an acknowledgment is asked of the next MSH",
+            Severity.ERROR if case.strictness.strict else Severity.WARNING,
         )
 
 

@@ -5,17 +5,32 @@ from adapter.msh.intake import Intake
 from adapter.msh.outbox import Outbox
 from adapter.msh.partners import Partners
 from adapter.msh.ping import PING_LIFE, new_ping
+from adapter.msh.pressure import Load, Pressure, Room
 from adapter.msh.receive import Receiver
 from adapter.msh.reply import new_message_id, send_job
+from adapter.msh.responses import ResponseReader
+from adapter.msh.status import STATUS_LIFE, MessageStatus, new_status_request
+from adapter.msh.submit import Submission, SubmissionRefused, SubmittedPayload, Submitter
 
 __all__ = [
     "PING_LIFE",
+    "STATUS_LIFE",
     "Endpoint",
     "Intake",
+    "Load",
+    "MessageStatus",
     "Outbox",
     "Partners",
+    "Pressure",
     "Receiver",
+    "ResponseReader",
+    "Room",
+    "Submission",
+    "SubmissionRefused",
+    "SubmittedPayload",
+    "Submitter",
     "new_message_id",
     "new_ping",
+    "new_status_request",
     "send_job",
 ]

@@ -4,7 +4,9 @@ Who the peer is comes first: before its body is read it must be the partner of o
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -14,12 +16,27 @@ from adapter.ebms import FaultCode, Forbidden, SoapFault
 from adapter.msh.answer import FORBIDDEN, UNAVAILABLE, Answer, fault_answer
 from adapter.msh.intake import BodyBroken, BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
 from adapter.msh.peer import Peer, admit, identify
+from adapter.msh.pressure import Overloaded, Pressure
 from adapter.msh.receive import Receiver
-from adapter.msh.reply import CannotSign
+from adapter.msh.sign import KeyNotHeld
 from adapter.observe import bound, get_logger
 from adapter.store import StoreProblem
 
 log = get_logger(__name__)
+
+
+_ANSWERS: Final[Mapping[type[Exception], Callable[[Any], tuple[Answer, str, str]]]] = {
+    # the security log: what was shown, never told to the peer
+    Forbidden: lambda problem: (FORBIDDEN, problem.reason, "peer.refused"),
+    SoapFault: lambda problem: (fault_answer(problem), problem.reason, "request.fault"),
+    UnsupportedType: lambda _: (Answer(415), "content_type", "request.refused"),
+    BodyTooLarge: lambda _: (Answer(413), "too_large", "request.refused"),
+    BodyBroken: lambda _: (Answer(400), "body_broken", "request.refused"),
+    BodyTooSlow: lambda _: (Answer(408), "too_slow", "request.refused"),
+    KeyNotHeld: lambda problem: (UNAVAILABLE, problem.reason, "request.postponed"),
+    Overloaded: lambda problem: (UNAVAILABLE, f"overload_{problem.reason}", "request.postponed"),
+}
+"""What a request is answered with that ends in one of these: the answer, the reason to count, the action to log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,7 @@ class Endpoint:
     intake: Intake
     path: str
     plain: bool
+    pressure: Pressure = field(default_factory=Pressure)
 
     def application(self) -> web.Application:
         """The aiohttp application: this path, and 404 for every other."""
@@ -58,24 +76,15 @@ class Endpoint:
             return self._refuse(answer, "method", "request.refused", request.method[:100], peer)
         try:
             admit(peer, self.receiver.authorities(), test=self.receiver.test)
-            _check_soap_action(request)
-            incoming = await self.intake.take(request)
-            return await self.receiver.receive(peer, incoming)
-        except Forbidden as forbidden:
-            # the security log: what was shown, never told to the peer
-            return self._refuse(FORBIDDEN, forbidden.reason, "peer.refused", str(forbidden), peer)
-        except SoapFault as fault:
-            return self._refuse(fault_answer(fault), fault.reason, "request.fault", fault.detail, peer)
-        except UnsupportedType as problem:
-            return self._refuse(Answer(415), "content_type", "request.refused", str(problem), peer)
-        except BodyTooLarge as problem:
-            return self._refuse(Answer(413), "too_large", "request.refused", str(problem), peer)
-        except BodyBroken as problem:
-            return self._refuse(Answer(400), "body_broken", "request.refused", str(problem), peer)
-        except BodyTooSlow as problem:
-            return self._refuse(Answer(408), "too_slow", "request.refused", str(problem), peer)
-        except CannotSign as problem:
-            return self._refuse(UNAVAILABLE, "cannot_sign", "request.postponed", str(problem), peer)
+            with self.pressure.request(peer.oin or peer.address):
+                _check_soap_action(request)
+                incoming = await self.intake.take(request)
+                return await self.receiver.receive(peer, incoming)
+        except tuple(_ANSWERS) as problem:
+            answer, reason, action = next(
+                make(problem) for kind, make in _ANSWERS.items() if isinstance(problem, kind)
+            )
+            return self._refuse(answer, reason, action, getattr(problem, "detail", str(problem)), peer)
         except (StoreProblem, OperationalError, OSError) as problem:
             log.exception("the message cannot be stored now", action="request.not_stored")
             return self._refuse(UNAVAILABLE, "store", "request.postponed", type(problem).__name__, peer)

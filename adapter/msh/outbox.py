@@ -1,23 +1,32 @@
 """The outbox: sends what is stored as to be sent, always the stored octets, until it has no use any more.
 
-One job per message. A signal is done when the partner took it (any 2xx, TRN-12); a Ping is done when the Pong came.
-Whatever else happens is a failed attempt (KV ch05 HTTP Response Codes), tried again until the message expires.
+One job per message. Any non-2xx is a failed attempt (KV ch05 HTTP Response Codes), with an alarm at once for what does
+not pass by itself. What happens then depends on what was sent (2.7):
+
+- A reliable business message keeps the schedule of its agreement until it is acknowledged, whatever HTTP says: a 2xx
+  is transport, not delivery (TRN-12). When attempts or time are used up it is given up, which an acknowledgment that
+  comes late corrects.
+- A best-effort message is done with a 2xx, and failed with anything else.
+- A signal is done with a 2xx, and tried again until its partner cannot need it any more.
+- A request (Ping, StatusRequest) is sent once: whoever asked waits for it, and is told what is wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
 from adapter.authorities import Authorities, KnownAgreement
-from adapter.ebms import SignalAction, SoapFault, package_message, read_envelope
+from adapter.ebms import SKEW, OutgoingPayload, package_message
 from adapter.msh.partners import Partners
-from adapter.msh.signals import end_ping
+from adapter.msh.responses import ResponseReader
 from adapter.net import NetProblem
 from adapter.observe import Metrics, bound, get_logger
 from adapter.store import (
+    OPEN,
     Database,
     Done,
     Job,
@@ -25,18 +34,22 @@ from adapter.store import (
     MessageKind,
     MessageState,
     Retry,
+    Spool,
+    StaleState,
     StoredMessage,
+    StoredPayload,
     finish_job,
     get_message,
+    message_payloads,
     note_attempt,
     set_message_state,
 )
-from cpa import CpaError
+from cpa import CpaError, Exchange, Service
 
 log = get_logger(__name__)
 
 _MAX_RESPONSE: Final = 1024 * 1024
-_OPEN: Final = (MessageState.CREATED, MessageState.SENT)
+_REQUESTS: Final = frozenset({MessageKind.PING, MessageKind.STATUS_REQUEST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +85,10 @@ class Outbox:
     """The handler of jobs of kind `send`; the subject is an outgoing message."""
 
     db: Database
+    spool: Spool
     authorities: Callable[[], Authorities]
     partners: Partners
+    responses: ResponseReader
     metrics: Metrics
     clock: Callable[[], datetime]
 
@@ -86,59 +101,82 @@ class Outbox:
             message_id=message.message_id,
             conversation_id=message.conversation_id,
         ):
-            if message.state not in _OPEN:
-                return Done()  # answered or given up meanwhile
+            if message.state not in OPEN:
+                return Done()  # acknowledged, answered or given up meanwhile
             if message.expires_at is not None and self.clock() >= message.expires_at:
-                return await self._end(
-                    job, message, MessageState.EXPIRED, message.reason or "it was not taken in time"
-                )
+                return await self._give_up(job, message, "its time has passed")
             return await self._attempt(job, message)
 
     async def _attempt(self, job: Job, message: StoredMessage) -> JobOutcome:
         known = self.authorities().find_agreement(message.cpa_id)
         if known is None:
-            return Retry(f"CPA {message.cpa_id} is not in use; add it, or skip the message")
+            return Retry(f"CPA {message.cpa_id} is not in use; add it, or skip the message", patient=True)
+        exchange = _exchange(known, message)
+        if exchange is None:
+            return Retry(f"{message.action} is not agreed any more in {message.cpa_id}", patient=True)
+        ended = self._ended(known, exchange, message)
+        if ended is not None:
+            return await self._give_up(job, message, ended)
+        if message.kind in _REQUESTS and message.state is MessageState.SENT:
+            return await self._give_up(job, message, "no answer came")
         try:
-            endpoint = known.agreement.sent_signal(message.action).endpoint
+            endpoint = exchange.endpoint
         except CpaError as problem:
-            return Retry(str(problem))
+            return Retry(str(problem), patient=True)
         await self.db.write(note_attempt, message.id, self.clock())
         sent = await self._post(known, endpoint, message)
+        self._report(message, endpoint, sent)
+        if sent.is_taken and sent.body:
+            await self.responses.read(known, message, sent.body)
+        return await self._next(job, message, exchange, sent)
+
+    def _ended(self, known: KnownAgreement, exchange: Exchange, message: StoredMessage) -> str | None:
+        """Why a business message is not sent again; signals have their own end in time."""
+        if message.kind is not MessageKind.BUSINESS:
+            return None
+        if not known.agreement.is_active_at(self.clock(), SKEW):
+            return "the agreement has ended"  # LCY-06
+        if message.attempts > exchange.retries and _is_reliable(message):
+            return f"no acknowledgment after {message.attempts} attempts"
+        return None
+
+    async def _post(self, known: KnownAgreement, endpoint: str, message: StoredMessage) -> Sent:
+        target = await self.partners.address(known, endpoint)
+        client = self.partners.client(known, target)
+        body = package_message(
+            message.envelope,
+            [self._payload(payload) for payload in await self.db.read(message_payloads, message.id)],
+        )
+        data: bytes | AsyncIterable[bytes] = message.envelope if len(body.pieces) == 1 else body.stream()
+        try:
+            async with client.request("POST", target, headers=dict(body.headers), data=data) as response:
+                return Sent(response.status, await response.read(_MAX_RESPONSE))
+        except NetProblem as problem:
+            return Sent(None, problem=str(problem), needs_people=not problem.temporary)
+
+    def _payload(self, payload: StoredPayload) -> OutgoingPayload:
+        return OutgoingPayload(
+            content_id=payload.content_id or "",
+            content_type=payload.content_type or "application/octet-stream",
+            size=payload.content.size,
+            name=payload.name,
+            chunks=partial(self.spool.open, payload.content),
+        )
+
+    def _report(self, message: StoredMessage, endpoint: str, sent: Sent) -> None:
         outcome = "sent" if sent.is_taken else "failed"
         self.metrics.sent_total.labels(authority=message.authority, outcome=outcome).inc()
         if message.kind is MessageKind.ACKNOWLEDGMENT:
             self.metrics.acknowledgments_sent_total.labels(authority=message.authority, outcome=outcome).inc()
         if sent.is_taken:
-            return await self._taken(job, known, message, sent)
-        return await self._failed(job, message, endpoint, sent)
-
-    async def _post(self, known: KnownAgreement, endpoint: str, message: StoredMessage) -> Sent:
-        client = self.partners.client(known, endpoint)
-        body = package_message(message.envelope)
-        try:
-            async with client.request(
-                "POST", endpoint, headers=dict(body.headers), data=message.envelope
-            ) as response:
-                return Sent(response.status, await response.read(_MAX_RESPONSE))
-        except NetProblem as problem:
-            return Sent(None, problem=str(problem), needs_people=not problem.temporary)
-
-    async def _taken(self, job: Job, known: KnownAgreement, message: StoredMessage, sent: Sent) -> JobOutcome:
-        log.info(
-            f"{message.action} sent",
-            action=f"{message.kind}.sent",
-            ref=message.ref_to_message_id,
-            status=sent.status,
-            attempt=message.attempts + 1,
-        )
-        if message.kind is not MessageKind.PING:
-            return await self._end(job, message, MessageState.TRANSMITTED, None)
-        await self.db.write(_note_sent, message, self.clock())
-        if sent.body:
-            await self._read_pong(known, message, sent.body)
-        return Done()
-
-    async def _failed(self, job: Job, message: StoredMessage, endpoint: str, sent: Sent) -> JobOutcome:
+            log.info(
+                f"{message.action} sent",
+                action=f"{message.kind}.sent",
+                ref=message.ref_to_message_id,
+                status=sent.status,
+                attempt=message.attempts + 1,
+            )
+            return
         report = log.error if sent.is_alarming else log.warning
         report(
             f"{message.action} not sent",
@@ -147,46 +185,83 @@ class Outbox:
             endpoint=endpoint,
             attempt=message.attempts + 1,
         )
-        if message.kind is MessageKind.PING:  # whoever asked waits for the answer: say now what is wrong
-            return await self._end(job, message, MessageState.FAILED, f"{endpoint}: {sent}")
-        return Retry(f"{endpoint}: {sent}")
 
-    async def _read_pong(self, known: KnownAgreement, ping: StoredMessage, body: bytes) -> None:
-        """A Pong in the response of a synchronous channel; anything else there is logged (pitfall 23)."""
-        try:
-            envelope = read_envelope(body)
-        except SoapFault as fault:
-            log.warning(
-                "the response to a Ping is no SOAP message", action="ping.odd_response", reason=fault.detail
-            )
-            return
-        header = envelope.header
-        ours = header.cpa_id == known.cpa_id and header.ref_to_message_id == ping.message_id
-        if envelope.signal is SignalAction.PONG and ours:
-            await end_ping(self.db, ping, self.clock())
-        else:
-            log.warning(
-                "the response to a Ping is no Pong for it", action="ping.odd_response", signal=header.action
-            )
+    # --- what follows from an attempt (2.7)
+
+    async def _next(self, job: Job, message: StoredMessage, exchange: Exchange, sent: Sent) -> JobOutcome:
+        if message.kind in _REQUESTS:
+            return await self._after_request(job, message, sent)
+        if message.kind is not MessageKind.BUSINESS:
+            return await self._after_signal(job, message, sent)
+        if _is_reliable(message):
+            return await self._after_reliable(message, exchange, sent)
+        return await self._after_best_effort(job, message, sent)
+
+    async def _after_reliable(self, message: StoredMessage, exchange: Exchange, sent: Sent) -> JobOutcome:
+        if sent.is_taken:
+            await self.db.write(_note_sent, message.id, self.clock())
+        current = await self.db.read(get_message, message.id)
+        if current.state not in OPEN:
+            return Done()  # the verdict came in the response, or before it was read
+        reason = "no acknowledgment yet" if sent.is_taken else str(sent)
+        return Retry(reason, after=exchange.retry_interval, patient=True)
+
+    async def _after_best_effort(self, job: Job, message: StoredMessage, sent: Sent) -> JobOutcome:
+        if sent.is_taken:
+            return await self._end(job, message, MessageState.TRANSMITTED, None)
+        return await self._end(job, message, MessageState.FAILED, f"DeliveryFailure: {sent}")
+
+    async def _after_signal(self, job: Job, message: StoredMessage, sent: Sent) -> JobOutcome:
+        if sent.is_taken:
+            return await self._end(job, message, MessageState.TRANSMITTED, None)
+        return Retry(str(sent), patient=True)
+
+    async def _after_request(self, job: Job, message: StoredMessage, sent: Sent) -> JobOutcome:
+        if not sent.is_taken:
+            return await self._end(job, message, MessageState.FAILED, str(sent))
+        await self.db.write(_note_sent, message.id, self.clock())
+        left = timedelta() if message.expires_at is None else message.expires_at - self.clock()
+        return Retry("the answer is awaited", after=max(left, timedelta()), patient=True)
+
+    async def _give_up(self, job: Job, message: StoredMessage, reason: str) -> JobOutcome:
+        """Severity as EB 6.5.7 has it: a message that was never transmitted has surely not arrived (REL-15)."""
+        transmitted = message.state is MessageState.SENT
+        severity = (
+            "Warning: it was transmitted" if transmitted else f"Error: {job.reason or 'not transmitted'}"
+        )
+        reason = f"DeliveryFailure: {reason} ({severity})"
+        log.error(f"{message.action} given up", action=f"{message.kind}.expired", reason=reason)
+        return await self._end(job, message, MessageState.EXPIRED, reason)
 
     async def _end(
         self, job: Job, message: StoredMessage, state: MessageState, reason: str | None
     ) -> JobOutcome:
-        await self.db.write(_end_and_finish, job, message, state, reason, self.clock())
-        if state is MessageState.EXPIRED:
-            log.error(f"{message.action} given up", action=f"{message.kind}.expired", reason=reason)
+        try:
+            await self.db.write(_end_and_finish, job, message.id, state, reason, self.clock())
+        except StaleState:
+            return Done()  # the partner's verdict came meanwhile, and stands
         return Done(already_finished=True)
 
 
+def _exchange(known: KnownAgreement, message: StoredMessage) -> Exchange | None:
+    if message.kind is MessageKind.BUSINESS:
+        return known.agreement.sent(Service(message.service, message.service_type), message.action)
+    return known.agreement.sent_signal(message.action)
+
+
+def _is_reliable(message: StoredMessage) -> bool:
+    """A business message that asked for an acknowledgment has a time to live, and no other has (`msh.submit`)."""
+    return message.time_to_live is not None
+
+
 def _end_and_finish(
-    conn: Connection, job: Job, message: StoredMessage, state: MessageState, reason: str | None, now: datetime
+    conn: Connection, job: Job, row_id: int, state: MessageState, reason: str | None, now: datetime
 ) -> None:
-    set_message_state(conn, message.id, _OPEN, state, reason, now)
+    set_message_state(conn, row_id, OPEN, state, reason, now)
     finish_job(conn, job)
 
 
-def _note_sent(conn: Connection, ping: StoredMessage, now: datetime) -> None:
-    """A Ping went out; its Pong may even have been here before the response to it was read."""
-    current = get_message(conn, ping.id)
-    if current.state is MessageState.CREATED:
-        set_message_state(conn, ping.id, MessageState.CREATED, MessageState.SENT, None, now)
+def _note_sent(conn: Connection, row_id: int, now: datetime) -> None:
+    """It went out; the answer may even have been here before the response to it was read."""
+    if get_message(conn, row_id).state is MessageState.CREATED:
+        set_message_state(conn, row_id, MessageState.CREATED, MessageState.SENT, None, now)

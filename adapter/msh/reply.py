@@ -14,37 +14,31 @@ from lxml import etree
 
 from adapter.authorities import Authority, KnownAgreement
 from adapter.ebms import (
-    LEGACY_POLICY,
-    RSA_SHA256,
-    SHA2_POLICY,
-    SHA256,
+    TO_PARTY_MSH,
     Acknowledgment,
     EbmsError,
     Envelope,
     MessageHeader,
     Party,
     SignalAction,
+    StatusResponse,
     VerifiedSignature,
     build_acknowledgment,
     build_message_error,
     build_signal,
+    build_status_response,
     reply_header,
     serialize,
-    sign_envelope,
 )
-from adapter.pki import KeyPair
+from adapter.msh.sign import sign
 from adapter.store import Direction, JobKind, MessageKind, NewJob, NewMessage
-from cpa import CpaError, Exchange, PartyId
+from cpa import CpaError, PartyId
 
 PONG_LIFE: Final = timedelta(minutes=5)
 """How long it makes sense to send a Pong: whoever waits for it longer has given up."""
 
 IdMaker = Callable[[str], str]
 """Makes a MessageId for a host."""
-
-
-class CannotSign(Exception):
-    """The key that the agreement names is not the one we have: nothing may be accepted (HTTP 503)."""
 
 
 def new_message_id(host: str) -> str:
@@ -80,9 +74,15 @@ class Replier:
         references = (
             tuple(etree.fromstring(r.element) for r in verified.references) if signed and verified else ()
         )
-        root = build_acknowledgment(header, Acknowledgment(now, envelope.header.message_id, references))
+        # the field's most used adapter compares the actor with the agreement, and a missing one means the same
+        named = exchange.characteristics.actor == TO_PARTY_MSH
+        root = build_acknowledgment(
+            header,
+            Acknowledgment(now, envelope.header.message_id, references),
+            actor=TO_PARTY_MSH if named else None,
+        )
         if signed:
-            self._sign(root, exchange)
+            sign(root, self.authority, self.known, exchange)
         return self._stored(header, root, MessageKind.ACKNOWLEDGMENT, now + life)
 
     def report(
@@ -93,7 +93,7 @@ class Replier:
         exchange = self.known.agreement.sent_signal(SignalAction.MESSAGE_ERROR)
         root = build_message_error(header, errors)
         if exchange.signing_certificate is not None:
-            self._sign(root, exchange)
+            sign(root, self.authority, self.known, exchange)
         return self._stored(header, root, MessageKind.ERROR, now + life)
 
     def pong(self, envelope: Envelope, now: datetime) -> NewMessage:
@@ -101,23 +101,14 @@ class Replier:
         header = self._header(envelope, SignalAction.PONG, now)
         return self._stored(header, build_signal(header), MessageKind.PONG, now + PONG_LIFE)
 
+    def status(self, envelope: Envelope, response: StatusResponse, now: datetime) -> NewMessage:
+        """The StatusResponse for a StatusRequest (EB 7.1.2; STS-02)."""
+        header = self._header(envelope, SignalAction.STATUS_RESPONSE, now)
+        root = build_status_response(header, response)
+        return self._stored(header, root, MessageKind.STATUS_RESPONSE, now + PONG_LIFE)
+
     def _header(self, envelope: Envelope, action: SignalAction, now: datetime) -> MessageHeader:
         return reply_header(envelope.header, action, message_id=self.make_id(own_host(self.known)), now=now)
-
-    def _sign(self, root: etree._Element, exchange: Exchange) -> None:
-        keys = signing_keys(self.authority, self.known, exchange)
-        policy = LEGACY_POLICY if self.known.settings.legacy else SHA2_POLICY
-        agreed = [a for a in exchange.signature_algorithms if a in policy.signature_methods]
-        sign_envelope(
-            root,
-            private_key=keys.private_key,
-            certificate=keys.certificate,
-            # an old agreement may name SHA-1: policy wins, and the default is used (pitfall 15)
-            signature_algorithm=agreed[0] if agreed else RSA_SHA256,
-            digest_algorithm=exchange.hash_function
-            if exchange.hash_function in policy.digest_methods
-            else SHA256,
-        )
 
     def _stored(
         self, header: MessageHeader, root: etree._Element, kind: MessageKind, expires_at: datetime
@@ -130,23 +121,6 @@ class Replier:
             kind=kind,
             expires_at=expires_at,
         )
-
-
-def signing_keys(authority: Authority, known: KnownAgreement, exchange: Exchange) -> KeyPair:
-    """The key pair with which we sign in an exchange: the agreed certificate, or its renewed successor.
-
-    Raises CannotSign where our key is neither.
-    """
-    agreed = exchange.signing_certificate
-    try:
-        if agreed is not None and known.may_sign(authority.keys.certificate, agreed):
-            return authority.keys
-    except CpaError as problem:
-        raise CannotSign(str(problem)) from problem
-    raise CannotSign(
-        f"authority {authority.name}: {authority.keys.certificate_path} is not the signing certificate of agreement "
-        f"{known.cpa_id}; configure the certificate that stands in the CPA, or add a CPA with the new one"
-    )
 
 
 def own_host(known: KnownAgreement) -> str:

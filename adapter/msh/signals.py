@@ -1,4 +1,4 @@
-"""What is done with a received MSH signal: a Ping is answered, a Pong ends the wait of who sent the Ping.
+"""What is done with a received MSH signal: a request is answered, an answer ends the wait of who asked.
 
 An Acknowledgment or MessageError finds the message it is about; nothing is ever answered to these (ERR-04, ACK-13).
 """
@@ -6,22 +6,17 @@ An Acknowledgment or MessageError finds the message it is about; nothing is ever
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapter.ebms import (
-    LOCATION_MESSAGE_HEADER,
-    SKEW,
-    EbmsError,
-    Envelope,
-    ErrorCode,
-    SignalAction,
-)
+from adapter.ebms import SKEW, Envelope, ErrorList, SignalAction, VerifiedSignature
 from adapter.msh.answer import TAKEN, Answer, signal_answer
-from adapter.msh.reply import Replier
-from adapter.observe import get_logger
+from adapter.msh.reply import Replier, send_job
+from adapter.msh.status import status_of
+from adapter.msh.verdicts import Verdicts, is_severe
+from adapter.observe import Metrics, get_logger
 from adapter.store import (
     Database,
     MessageKind,
     MessageState,
-    NewJob,
+    NewMessage,
     StaleState,
     StoredMessage,
     find_outgoing,
@@ -32,21 +27,28 @@ from cpa import Exchange
 
 log = get_logger(__name__)
 
-_AWAITING = (MessageState.CREATED, MessageState.SENT, MessageState.TRANSMITTED)
+AWAITING = (MessageState.CREATED, MessageState.SENT)
+"""States of a request of ours that still waits for its answer."""
 
-SignalOutcome = tuple[str, Answer | EbmsError]
-"""A word for the counter, and the answer or the error to answer with."""
+_REQUESTS = {
+    SignalAction.PONG: MessageKind.PING,
+    SignalAction.STATUS_RESPONSE: MessageKind.STATUS_REQUEST,
+}
+
+SignalOutcome = tuple[str, Answer]
+"""A word for the counter, and the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalDesk:
-    """Handles one received signal (step 22)."""
+    """Handles one received signal (step 22). `verified` is its signature, where it had one that holds."""
 
     db: Database
     replier: Replier
+    metrics: Metrics
     envelope: Envelope
     exchange: Exchange
-    send_job: NewJob
+    verified: VerifiedSignature | None
     now: datetime
 
     async def handle(self) -> SignalOutcome:
@@ -54,19 +56,14 @@ class SignalDesk:
         match self.envelope.signal:
             case SignalAction.PING:
                 return await self._ping()
-            case SignalAction.PONG:
-                return await self._pong()
-            case SignalAction.ACKNOWLEDGMENT | SignalAction.MESSAGE_ERROR:
-                return await self._about_our_message()
             case SignalAction.STATUS_REQUEST:
-                return "not_supported", EbmsError(
-                    ErrorCode.NOT_SUPPORTED,
-                    f"{LOCATION_MESSAGE_HEADER}/eb:Action",
-                    "the Message Status Service is not offered (STS-01)",
-                )
+                return await self._status_request()
+            case SignalAction.ACKNOWLEDGMENT | SignalAction.MESSAGE_ERROR:
+                return await self._verdict()
             case _:
-                log.info("a StatusResponse that nobody waits for", action="signal.unexpected")
-                return "unexpected", TAKEN
+                return await self._answer_to_us()
+
+    # --- requests
 
     async def _ping(self) -> SignalOutcome:
         """Answer a Ping; stay silent where the agreement carries no traffic (2.5: there is no rule)."""
@@ -75,47 +72,89 @@ class SignalDesk:
             return "ping_ignored", TAKEN
         pong = self.replier.pong(self.envelope, self.now)
         log.info("Ping answered", action="ping.answered", pong=pong.message_id)
+        return "ping", await self._send(pong)
+
+    async def _status_request(self) -> SignalOutcome:
+        """Say what became of a message of the partner (2.6)."""
+        asked = self.envelope.status_request or ""
+        response = await self.db.read(status_of, self.replier.known, asked)
+        log.info("StatusRequest answered", action="status.answered", asked=asked, status=response.status)
+        return "status_request", await self._send(self.replier.status(self.envelope, response, self.now))
+
+    async def _send(self, answer: NewMessage) -> Answer:
         if self.exchange.is_synchronous:
-            return "ping", signal_answer(pong.envelope)
-        await self.db.write(insert_message, pong, self.send_job, self.now)
-        return "ping", TAKEN
+            return signal_answer(answer.envelope)
+        await self.db.write(insert_message, answer, send_job(self.replier.known), self.now)
+        return TAKEN
 
-    async def _pong(self) -> SignalOutcome:
-        ping = await self._our_message(MessageKind.PING)
-        if ping is None:
-            log.warning("a Pong for no Ping of ours", action="pong.unexpected", ref=self._reference())
-            return "unexpected", TAKEN
-        await end_ping(self.db, ping, self.now)
-        return "pong", TAKEN
+    # --- answers
 
-    async def _about_our_message(self) -> SignalOutcome:
-        """2.3 step 1 and 2.4 step 1: a signal about a message that we did not send is logged, and that is all."""
+    async def _answer_to_us(self) -> SignalOutcome:
+        """A Pong or StatusResponse: the request of ours is answered; a second answer changes nothing."""
         signal = self.envelope.signal
-        ours = await self._our_message(None)
-        errors = self.envelope.error_list.errors if self.envelope.error_list is not None else ()
-        log.warning(
-            f"{signal} about {'a signal' if ours else 'no message'} of ours",
-            action="signal.received",
-            signal=signal,
-            ref=self._reference(),
-            errors=[f"{e.severity}: {e.code} {e.description or ''}".strip() for e in errors],
-        )
-        if ours is not None and ours.kind is MessageKind.PING and signal is SignalAction.MESSAGE_ERROR:
-            await self._fail_ping(ours, "; ".join(e.code for e in errors) or "MessageError")
-        return ("error" if errors else "unexpected"), TAKEN
-
-    async def _fail_ping(self, ping: StoredMessage, reason: str) -> None:
-        try:
-            await self.db.write(
-                set_message_state,
-                ping.id,
-                _AWAITING,
-                MessageState.FAILED,
-                f"the partner answered {reason}",
-                self.now,
+        request = await self._our_message(_REQUESTS[signal]) if signal in _REQUESTS else None
+        if request is None:
+            log.warning(
+                f"a {signal} for no request of ours", action="signal.unexpected", ref=self._reference()
             )
+            return "unexpected", TAKEN
+        response = self.envelope.status_response
+        await self._end_request(request, MessageState.ANSWERED, response.status if response else None)
+        return str(signal).lower(), TAKEN
+
+    async def _verdict(self) -> SignalOutcome:
+        """2.3 and 2.4: believe it, or log why not; a signal about no message of ours is only logged."""
+        ours = await self._our_message(None)
+        errors = self.envelope.error_list
+        if ours is None or ours.kind not in {
+            MessageKind.BUSINESS,
+            MessageKind.PING,
+            MessageKind.STATUS_REQUEST,
+        }:
+            log.warning(
+                f"{self.envelope.signal} about {'a signal' if ours else 'no message'} of ours",
+                action="signal.received",
+                signal=self.envelope.signal,
+                ref=self._reference(),
+                errors=[f"{e.severity}: {e.code}" for e in errors.errors] if errors else [],
+            )
+            return "unexpected", TAKEN
+        verdicts = Verdicts(self.db, self.metrics, self.now)
+        if self.envelope.signal is SignalAction.ACKNOWLEDGMENT:
+            return await self._acknowledgment(verdicts, ours, errors), TAKEN
+        if errors is not None:
+            await self._error(verdicts, ours, errors)
+        return "error", TAKEN
+
+    async def _acknowledgment(self, verdicts: Verdicts, ours: StoredMessage, errors: ErrorList | None) -> str:
+        if errors is not None:  # warnings may come along with anything (EB 4.2.3)
+            verdicts.warned(ours, errors)
+        believed = ours.kind is MessageKind.BUSINESS and await verdicts.acknowledged(
+            ours, self.envelope, self.verified
+        )
+        return "acknowledgment" if believed else "acknowledgment_refused"
+
+    async def _error(self, verdicts: Verdicts, ours: StoredMessage, errors: ErrorList) -> None:
+        if not is_severe(errors):
+            verdicts.warned(ours, errors)
+        elif ours.kind is MessageKind.BUSINESS:
+            await verdicts.rejected(ours, errors)
+        else:
+            codes = "; ".join(error.code for error in errors.errors)
+            await self._end_request(ours, MessageState.FAILED, f"the partner answered {codes}")
+
+    async def _end_request(self, request: StoredMessage, state: MessageState, reason: str | None) -> None:
+        action = f"{request.kind}.{state}"
+        try:
+            await self.db.write(set_message_state, request.id, AWAITING, state, reason, self.now)
         except StaleState:
-            log.info("the Ping had ended before its MessageError came", action="ping.ended_before")
+            log.info(
+                f"an answer to a {request.action} that had ended",
+                action="signal.late",
+                ref=request.message_id,
+            )
+            return
+        log.info(f"{request.action} {state}", action=action, ref=request.message_id, reason=reason)
 
     async def _our_message(self, kind: MessageKind | None) -> StoredMessage | None:
         reference = self._reference()
@@ -128,13 +167,3 @@ class SignalDesk:
         if acknowledgment is not None:
             return acknowledgment.ref_to_message_id
         return self.envelope.header.ref_to_message_id
-
-
-async def end_ping(db: Database, ping: StoredMessage, now: datetime) -> None:
-    """The Pong came: a Ping that still waits for it is answered; a second Pong changes nothing."""
-    try:
-        await db.write(set_message_state, ping.id, _AWAITING, MessageState.ANSWERED, None, now)
-    except StaleState:
-        log.info("a Pong for a Ping that had ended", action="pong.late", ref=ping.message_id)
-        return
-    log.info("Pong received", action="pong.received", ref=ping.message_id)

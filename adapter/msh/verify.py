@@ -1,10 +1,8 @@
 """Verifying the signature of a received message: which certificate may have made it, and over which octets."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from cryptography import x509
 
@@ -13,6 +11,7 @@ from adapter.ebms import (
     LEGACY_POLICY,
     SHA2_POLICY,
     Envelope,
+    SignalAction,
     SignaturePolicy,
     SignatureRefused,
     VerifiedSignature,
@@ -20,18 +19,14 @@ from adapter.ebms import (
     signatures_of,
     verify_signature,
 )
+from adapter.msh.digests import chunks_of, digest_of
 from adapter.msh.intake import IncomingMessage, IncomingPart
+from adapter.observe import get_logger
 from adapter.pki import NotTrusted, TrustStore
-from adapter.store import Spool
+from adapter.store import Content, Spool
 from cpa import Certificate, CpaError, Exchange
 
-_HASHES: Final[Mapping[str, str]] = {
-    "http://www.w3.org/2000/09/xmldsig#sha1": "sha1",
-    "http://www.w3.org/2001/04/xmlenc#sha256": "sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
-    "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
-}
-_CHUNK: Final = 256 * 1024
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +38,20 @@ class SpooledPayloads:
 
     def digest(self, content_id: str, algorithm: str) -> bytes:
         """The digest of the decoded octets of a part. Raises KeyError for an unknown part or algorithm."""
-        part = self._part(content_id)
-        name = _HASHES[algorithm]
-        if name == "sha256" and part.content is not None:
-            return bytes.fromhex(part.content.sha256)  # made while it was spooled
-        digest = hashlib.new(name, usedforsecurity=True)
-        for chunk in self._chunks(part):
-            digest.update(chunk)
-        return digest.digest()
+        return digest_of(self.spool, self._content(content_id), algorithm)
 
     def read(self, content_id: str, limit: int) -> bytes:
         """The octets of a part of at most `limit` octets. Raises KeyError or ValueError."""
-        part = self._part(content_id)
-        if part.content is None or part.content.size > limit:
+        content = self._content(content_id)
+        if content.size > limit:
             raise ValueError(f"payload {content_id} has more than {limit} octets")
-        return b"".join(self._chunks(part))
+        return b"".join(chunks_of(self.spool, content))
 
-    def _part(self, content_id: str) -> IncomingPart:
+    def _content(self, content_id: str) -> Content:
         found = [p for p in self.parts if p.content_id == content_id and p.problem is None]
-        if len(found) != 1:
+        if len(found) != 1 or found[0].content is None:
             raise KeyError(content_id)
-        return found[0]
-
-    def _chunks(self, part: IncomingPart) -> Iterator[bytes]:
-        if part.content is None:
-            raise KeyError(part.content_id)
-        if part.content.inline is not None:
-            yield part.content.inline
-            return
-        path = self.spool.path_of(part.content)
-        if path is None:
-            raise KeyError(part.content_id)
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
+        return found[0].content
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +80,50 @@ class SignatureCheck:
         `cids` are the content ids of the Manifest, each of which the signature must cover. Raises SignatureRefused.
         Costs milliseconds of cryptography: to be run in a thread.
         """
-        signed = bool(signatures_of(envelope.root))
+        if not signatures_of(envelope.root) and not (envelope.is_business and exchange.requires_signature):
+            return None
+        parts = SpooledPayloads(incoming.parts, self.spool)
+        try:
+            return self._verify(envelope, parts, exchange, cids, now)
+        except SignatureRefused:
+            for earlier in self._earlier(envelope):
+                with contextlib.suppress(SignatureRefused):
+                    return self._verify(envelope, parts, earlier, cids, now)
+            raise
+
+    def _verify(
+        self,
+        envelope: Envelope,
+        parts: SpooledPayloads,
+        exchange: Exchange,
+        cids: tuple[str, ...],
+        now: datetime,
+    ) -> VerifiedSignature | None:
         agreed = exchange.signing_certificate
         if agreed is None:
             # nothing to verify with: a signature that nobody agreed on proves nothing, and does no harm (SIG-19)
-            return None
-        if not signed and not (envelope.is_business and exchange.requires_signature):
+            log.info("a signature that was not agreed is not verified", action="signature.not_agreed")
             return None
         return verify_signature(
             envelope.root,
             certificate=self._certificate(envelope, agreed, now),
-            payloads=SpooledPayloads(incoming.parts, self.spool),
+            payloads=parts,
             required_cids=cids,
             policy=self._policy(exchange),
         )
+
+    def _earlier(self, envelope: Envelope) -> list[Exchange]:
+        """What earlier versions of the agreement say of a verdict: it may be about a message of that time (LCY-05)."""
+        if envelope.signal not in {SignalAction.ACKNOWLEDGMENT, SignalAction.MESSAGE_ERROR}:
+            return []
+        return [earlier.received_signal(envelope.header.action) for earlier in self.known.previous]
 
     def _certificate(self, envelope: Envelope, agreed: Certificate, now: datetime) -> x509.Certificate:
         """The certificate of the agreement, or its renewed successor under trust (CRT-16, SIG-13)."""
         try:
             expected = agreed.x509
             shown = key_info_certificates(envelope.root)
-            if not shown or shown[0] == expected or not self.known.may_sign(shown[0], agreed):
+            if not shown or shown[0] == expected or not self.known.may_use(shown[0], agreed):
                 return expected
         except CpaError as problem:
             raise SignatureRefused(str(problem)) from problem

@@ -106,6 +106,8 @@ class HttpClient:
         allowed_hosts: host names that may be asked, without port; None allows every host.
         timeouts: see `Timeouts`.
         allow_plain: whether ``http://`` may be asked, which tests do; no step of the above then protects it.
+        proxy: the forward proxy to go through (``http://host:port``, with user and password where it asks for
+            them); TLS is end to end through its tunnel, so that every check above still is of the server.
 
     """
 
@@ -118,7 +120,9 @@ class HttpClient:
         timeouts: Timeouts = Timeouts(),
         *,
         allow_plain: bool = False,
+        proxy: str | None = None,
     ) -> None:
+        self._proxy = URL(proxy) if proxy is not None else None
         self._context = client_context(key_pair, trust)
         self._oins = expected_oins
         self._hosts = None if allowed_hosts is None else frozenset(_canonical(h) for h in allowed_hosts)
@@ -154,6 +158,7 @@ class HttpClient:
                 headers={**_HEADERS, **_length(data), **(headers or {})},
                 data=_in_pieces(data) if isinstance(data, bytes) and len(data) > _CHUNK else data,
                 ssl=self._context,
+                proxy=self._proxy,
                 allow_redirects=False,
             )
         try:

@@ -87,6 +87,12 @@ class Metrics:
         self.collected_bytes_total = self._counter(
             "collected_bytes_total", "Octets of documents collected from Verzoek afhandelen.", "authority"
         )
+        self.reconciled_total = self._counter(
+            "reconciled_total",
+            "Hits of searches for missed verzoeken, by what was done with them; failed counts searches.",
+            "authority",
+            "outcome",
+        )
         self.delivered_total = self._counter(
             "delivered_total",
             "Attempts to deliver to a sink, by what became of them.",
@@ -114,6 +120,9 @@ class Metrics:
     def _count_resources(self) -> None:
         self.store_write_seconds = self._histogram(
             "store_write_seconds", "Time from asking for a transaction to its commit."
+        )
+        self.retention_purged_total = self._counter(
+            "retention_purged_total", "What was removed because its time to be kept had passed.", "what"
         )
         self.spool_bytes = self._gauge("spool_bytes", "Octets of payloads in the spool.")
         self.certificate_not_after_seconds = self._gauge(

@@ -6,12 +6,13 @@ from adapter.simulator.api import DEFAULT_BASE, ApiSettings, LoggedRequest, Verz
 from adapter.simulator.content import GeneratedContent
 from adapter.simulator.dso import SimulatedDso
 from adapter.simulator.faults import Faults
-from adapter.simulator.msh import Payload, ReceivedSignal, SentMessage, SimulatedMsh
+from adapter.simulator.msh import Payload, ReceivedSignal, SentMessage, SimulatedMsh, TakenMessage
 from adapter.simulator.specs import DocumentSpec, VerzoekSpec, random_spec, verzoeknummer
 from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek, make_verzoek, notification_xml
 from adapter.simulator.world import (
     ACTION,
     DSO_OIN,
+    REPLY,
     SERVICE,
     AgreementPlan,
     Ports,
@@ -25,6 +26,7 @@ __all__ = [
     "ACTION",
     "DEFAULT_BASE",
     "DSO_OIN",
+    "REPLY",
     "SERVICE",
     "AgreementPlan",
     "ApiSettings",
@@ -40,6 +42,7 @@ __all__ = [
     "SimulatedDso",
     "SimulatedMsh",
     "SimulatedVerzoek",
+    "TakenMessage",
     "VerzoekAfhandelenApi",
     "VerzoekSpec",
     "World",

@@ -1,4 +1,4 @@
-"""The simulated REST API Verzoek afhandelen: references of a verzoek, and the files they lead to, over
+"""The simulated REST API Verzoek afhandelen: references of a verzoek, the files they lead to, and searching, over
 mutual TLS.
 
 It asks what DSO-LV asks: a client certificate with an OIN, the OIN on whose behalf is fetched in a header,
@@ -6,6 +6,7 @@ that OIN on the whitelist of the certificate, and that the verzoek is addressed 
 documents (RFC 9457).
 """
 
+import json
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from adapter.pki import oin_of, peer_certificate
 from adapter.simulator.faults import Faults
+from adapter.simulator.search import WrongQuestion, describe_hit, page_of, read_question
 from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek
 
 DEFAULT_BASE = "/overheid/verzoeken/api/afhandelen/v2"
@@ -70,6 +72,7 @@ class VerzoekAfhandelenApi:
         """A new aiohttp application that serves this API; the caller runs it, with or without TLS."""
         app = web.Application(middlewares=[self._guard])
         one = f"{self.settings.base}/verzoeken/{{verzoeknummer}}"
+        app.router.add_post(f"{self.settings.base}/verzoeken/_zoek", self._search, name="search")
         app.router.add_get(one, self._references, name="references")
         app.router.add_get(f"{one}/xml", self._xml, name="xml")
         app.router.add_get(f"{one}/pdf", self._pdf, name="pdf")
@@ -152,6 +155,39 @@ class VerzoekAfhandelenApi:
             ],
         }
 
+    async def _search(self, request: web.Request) -> web.StreamResponse:
+        """The verzoeken that are asked for, of whomever they are: that is for the asker to sort out."""
+        try:
+            body = json.loads(await request.read())
+            question = read_question(body, request.query, request.headers.get("Content-Crs"))
+        except WrongQuestion as wrong:
+            return problem(request, HTTPStatus.BAD_REQUEST, str(wrong), wrong)
+        except ValueError:
+            return problem(request, HTTPStatus.BAD_REQUEST, "The body is no JSON.")
+        found, total = page_of(filter(question.finds, self.verzoeken), question)
+        pages = math.ceil(total / question.size)
+        links = {"self": {"href": str(request.url)}}
+        if question.page < pages:
+            links["next"] = {"href": str(request.url.update_query(page=question.page + 1))}
+        numbers = {
+            "size": question.size,
+            "totalElements": total,
+            "totalPages": pages,
+            "number": question.page,
+        }
+        return web.json_response(
+            {
+                "_embedded": {"verzoeken": [describe_hit(each, self._href(request, each)) for each in found]},
+                "_links": links,
+                "page": numbers,
+            },
+            content_type="application/hal+json",
+        )
+
+    def _href(self, request: web.Request, verzoek: SimulatedVerzoek) -> str:
+        path = request.app.router["references"].url_for(verzoeknummer=verzoek.verzoeknummer)
+        return str(request.url.join(path))
+
     async def _xml(self, request: web.Request) -> web.StreamResponse:
         xml = self._verzoek(request).xml
         return await self._stream(request, "xml", (xml,), len(xml), "application/xml")
@@ -195,16 +231,21 @@ class VerzoekAfhandelenApi:
         return response
 
 
-def problem(request: web.Request, status: HTTPStatus, detail: str) -> web.Response:
-    """An error in the form DSO-LV gives them: type, title, status, detail, instance."""
+def problem(
+    request: web.Request, status: HTTPStatus, detail: str, wrong: WrongQuestion | None = None
+) -> web.Response:
+    """An error in the form DSO-LV gives them: type, title, status, detail, instance, and what is `wrong`."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "instance": request.rel_url.raw_path,
+    }
+    if wrong is not None:
+        document["invalid-params"] = [{"type": "about:blank", "name": wrong.name, "reason": wrong.reason}]
     return web.json_response(
-        {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": status.value,
-            "detail": detail,
-            "instance": request.rel_url.raw_path,
-        },
+        document,
         status=status.value,
         content_type="application/problem+json",
     )

@@ -56,11 +56,16 @@ class SimulatedDso:
         await self.stop()
 
     async def announce(self, authority: WorldAuthority, verzoek: SimulatedVerzoek) -> SentMessage:
-        """Make a verzoek available and send its verzoeknotificatie."""
+        """Make a verzoek available and send its verzoeknotificatie, unless that gets lost."""
         self.api.publish(verzoek)
         payload = Payload(notification_xml(verzoek))
         return await self.msh.send(
-            authority.cpa_id, SERVICE, ACTION, [payload], conversation_id=verzoek.verzoeknummer
+            authority.cpa_id,
+            SERVICE,
+            ACTION,
+            [payload],
+            conversation_id=verzoek.verzoeknummer,
+            is_lost=self.faults.take_lose_notifications(),
         )
 
     async def _listen(self, app: web.Application, port: int) -> None:

@@ -14,7 +14,8 @@ class Faults:
     The fields below that are for the message side: `duplicate_notification` sends so many next
     notifications twice, with the same MessageId; `late_acknowledgment` makes it ignore so many
     acknowledgments; `break_signature` damages so many next messages; `cut_message` breaks the connection half
-    way through so many next ones.
+    way through so many next ones; `lose_notifications` never sends so many next notifications, though their
+    verzoeken are there; `silence` leaves so many next messages of the adapter unacknowledged.
     """
 
     unavailable: int = 0
@@ -26,6 +27,8 @@ class Faults:
     late_acknowledgment: int = 0
     break_signature: int = 0
     cut_message: int = 0
+    lose_notifications: int = 0
+    silence: int = 0
 
     def take_unavailable(self) -> bool:
         """Whether this request fails; counts it."""
@@ -53,6 +56,14 @@ class Faults:
     def take_cut_message(self) -> bool:
         """Whether the connection breaks half way through the next message; counts it."""
         return self._take("cut_message")
+
+    def take_lose_notifications(self) -> bool:
+        """Whether the next notification is never sent; counts it."""
+        return self._take("lose_notifications")
+
+    def take_silence(self) -> bool:
+        """Whether the next message of the adapter is not acknowledged; counts it."""
+        return self._take("silence")
 
     def _take(self, name: str) -> bool:
         left: int = getattr(self, name)

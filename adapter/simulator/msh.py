@@ -16,20 +16,29 @@ from lxml import etree
 from adapter.ebms import (
     Acknowledgment,
     AckRequested,
+    ContentTypeProblem,
     Envelope,
+    FaultCode,
     MessageHeader,
+    MimeProblem,
+    MultipartParser,
     OutgoingBody,
     OutgoingPayload,
+    PartBegin,
+    PartData,
     Party,
     ReferenceDigest,
     SignalAction,
     SignatureRefused,
     SoapFault,
+    StatusResponse,
     build_acknowledgment,
     build_business_message,
     build_fault,
     build_signal,
+    build_status_response,
     package_message,
+    parse_content_type,
     read_envelope,
     reference_digests,
     references_match,
@@ -50,6 +59,7 @@ from cpa.names import MSH_SERVICE
 log = get_logger(__name__)
 
 _MAX_SIGNAL = 1024 * 1024
+_MAX_BODY = 256 * 1024 * 1024
 HOST = "dso.example"
 """Host part of the message ids: the domain is reserved, nobody has it."""
 
@@ -67,7 +77,7 @@ class Payload:
 class SentMessage:
     """A message that was sent: its octets, how its signature refers to them, and the HTTP answer.
 
-    `status` is None where the connection was cut before there was an answer.
+    `status` is None where the connection was cut before there was an answer, or the message got lost.
     """
 
     message_id: str
@@ -100,6 +110,21 @@ class ReceivedSignal:
         return tuple(error.code for error in listed.errors) if listed is not None else ()
 
 
+@dataclass(frozen=True, slots=True)
+class TakenMessage:
+    """A business message that the adapter sent us, with its payloads by Content-ID as they came over the line.
+
+    `types` are the Content-Types of the payloads, `body` the whole body and `headers` those of the request.
+    """
+
+    envelope: Envelope
+    octets: bytes
+    payloads: Mapping[str, bytes]
+    types: Mapping[str, str]
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class _NoPayloads:
     """A signal has no payloads; a signature over one that refers to any does not hold."""
 
@@ -122,13 +147,14 @@ class SimulatedMsh:
     allow_plain: bool = False
     sent: dict[str, SentMessage] = field(default_factory=dict)
     received: list[ReceivedSignal] = field(default_factory=list)
+    taken: list[TakenMessage] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _client: HttpClient | None = None
     _tasks: set[asyncio.Task[SentMessage]] = field(default_factory=set)
 
     def application(self, path: str = "/ebms") -> web.Application:
         """The endpoint for acknowledgments, errors, pings and pongs; the caller runs it."""
-        app = web.Application(client_max_size=_MAX_SIGNAL)
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_post(path, self._receive)
         return app
 
@@ -153,8 +179,12 @@ class SimulatedMsh:
         *,
         conversation_id: str | None = None,
         time_to_live: datetime | None = None,
+        is_lost: bool = False,
     ) -> SentMessage:
-        """Send a business message as the agreement says: flags, signature, endpoint. Raises LookupError."""
+        """Send a business message as the agreement says: flags, signature, endpoint. Raises LookupError.
+
+        One that is lost is made, and never sent, until `resend` does.
+        """
         agreement = self.agreements[cpa_id]
         exchange = agreement.sent(service, action)
         if exchange is None:
@@ -175,8 +205,8 @@ class SimulatedMsh:
             )
         if self.faults.take_break_signature():
             _damage(root)
-        sent = await self._send(cpa_id, header, root, outgoing, exchange)
-        if self.faults.take_duplicate_notification():
+        sent = await self._send(cpa_id, header, root, outgoing, exchange, is_lost=is_lost)
+        if not is_lost and self.faults.take_duplicate_notification():
             await self.resend(sent)
         return sent
 
@@ -250,6 +280,8 @@ class SimulatedMsh:
         root: etree._Element,
         payloads: Sequence[OutgoingPayload],
         exchange: Exchange,
+        *,
+        is_lost: bool = False,
     ) -> SentMessage:
         envelope = serialize(root)
         signed = signatures_of(root)
@@ -259,7 +291,7 @@ class SimulatedMsh:
             header.message_id, header.conversation_id, cpa_id, body, envelope, references, status=None
         )
         self.sent[header.message_id] = prepared
-        return await self._post(prepared, exchange)
+        return prepared if is_lost else await self._post(prepared, exchange)
 
     async def _post(self, sent: SentMessage, exchange: Exchange) -> SentMessage:
         client = self._connected()
@@ -306,19 +338,26 @@ class SimulatedMsh:
 
     async def _receive(self, request: web.Request) -> web.Response:
         try:
-            envelope = read_envelope(await request.read())
-        except SoapFault as fault:
+            body = await request.read()
+            octets, payloads, types = _unpack(body, request.headers.get("Content-Type", ""))
+            envelope = read_envelope(octets)
+        except (SoapFault, MimeProblem, ContentTypeProblem) as problem:
+            log.info("not understood", action="simulator.fault", reason=str(problem))
+            fault = SoapFault(FaultCode.CLIENT, "unreadable", "The message cannot be read")
             return web.Response(status=500, body=build_fault(fault), content_type="text/xml")
         agreement = self.agreements.get(envelope.header.cpa_id)
         if agreement is None:
             return web.Response(status=500)
         if envelope.signal is SignalAction.PING:
             return await self._pong(agreement, envelope)
+        if envelope.signal is SignalAction.STATUS_REQUEST:
+            return await self._status(agreement, envelope)
         if envelope.is_business:
-            return await self._acknowledge(agreement, envelope)
+            headers = dict(request.headers)
+            return await self._take(agreement, TakenMessage(envelope, octets, payloads, types, body, headers))
         if envelope.signal is SignalAction.ACKNOWLEDGMENT and self.faults.take_late_acknowledgment():
             return web.Response(status=503)
-        await self._note(await request.read())
+        await self._note(octets)
         return web.Response(status=204)
 
     async def _note(self, octets: bytes) -> None:
@@ -373,25 +412,76 @@ class SimulatedMsh:
         header = reply_header(
             ping.header, SignalAction.PONG, message_id=new_message_id(HOST), now=self.clock()
         )
-        root = build_signal(header)
-        if agreement.received_signal(SignalAction.PING).is_synchronous:
+        return self._answer(agreement, ping, header, build_signal(header))
+
+    async def _status(self, agreement: Agreement, request: Envelope) -> web.Response:
+        """Say of a message whether we took it; what we took we processed."""
+        header = reply_header(
+            request.header, SignalAction.STATUS_RESPONSE, message_id=new_message_id(HOST), now=self.clock()
+        )
+        asked = request.status_request or ""
+        known = any(
+            taken.envelope.header.message_id == asked
+            for taken in self.taken
+            if taken.envelope.header.cpa_id == agreement.cpa_id
+        )
+        response = StatusResponse(
+            asked, "Processed" if known else "NotRecognized", self.clock() if known else None
+        )
+        return self._answer(agreement, request, header, build_status_response(header, response))
+
+    def _answer(
+        self, agreement: Agreement, request: Envelope, header: MessageHeader, root: etree._Element
+    ) -> web.Response:
+        """A signal for a signal: in the response of a synchronous channel, else in a session of its own."""
+        if agreement.received_signal(request.header.action).is_synchronous:
             return web.Response(body=serialize(root), content_type="text/xml", charset="UTF-8")
-        exchange = agreement.sent_signal(SignalAction.PONG)
-        # after the answer to the Ping, as from any real MSH
+        exchange = agreement.sent_signal(header.action)
+        # after the answer to the request, as from any real MSH
         self._later(self._send(agreement.cpa_id, header, root, (), exchange))
         return web.Response(status=204)
 
-    async def _acknowledge(self, agreement: Agreement, envelope: Envelope) -> web.Response:
-        """Take a business message that asks for no more than an unsigned acknowledgment."""
-        if envelope.ack_requested is None:
+    async def _take(self, agreement: Agreement, message: TakenMessage) -> web.Response:
+        """Take a business message, and acknowledge it as it asks: signed or not, in the response or apart."""
+        self.taken.append(message)
+        async with self._changed:
+            self._changed.notify_all()
+        if message.envelope.ack_requested is None or self.faults.take_silence():
             return web.Response(status=204)
-        header = reply_header(
-            envelope.header, SignalAction.ACKNOWLEDGMENT, message_id=new_message_id(HOST), now=self.clock()
-        )
-        root = build_acknowledgment(header, Acknowledgment(self.clock(), envelope.header.message_id))
         exchange = agreement.sent_signal(SignalAction.ACKNOWLEDGMENT)
+        header = reply_header(
+            message.envelope.header,
+            SignalAction.ACKNOWLEDGMENT,
+            message_id=new_message_id(HOST),
+            now=self.clock(),
+        )
+        root = self._acknowledgment(header, message.envelope)
+        if message.envelope.sync_reply:
+            return web.Response(body=serialize(root), content_type="text/xml", charset="UTF-8")
         self._later(self._send(agreement.cpa_id, header, root, (), exchange))
         return web.Response(status=204)
+
+    def _acknowledgment(self, header: MessageHeader, envelope: Envelope) -> etree._Element:
+        signed = envelope.ack_requested is not None and envelope.ack_requested.signed
+        found = signatures_of(envelope.root)
+        references = reference_digests(found[0][0]) if signed and found else ()
+        root = build_acknowledgment(
+            header,
+            Acknowledgment(
+                self.clock(),
+                envelope.header.message_id,
+                tuple(etree.fromstring(reference.element) for reference in references),
+            ),
+        )
+        if signed:
+            sign_envelope(root, private_key=self.keys.private_key, certificate=self.keys.certificate)
+        return root
+
+    async def wait_for_message(self, number: int = 1, timeout: float = 30.0) -> "TakenMessage":  # noqa: ASYNC109
+        """The n-th business message that was taken. Raises TimeoutError where it does not come in time."""
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: len(self.taken) >= number)
+        return self.taken[number - 1]
 
     def _later(self, work: Coroutine[object, object, SentMessage]) -> None:
         task = asyncio.create_task(work)
@@ -435,3 +525,24 @@ def _damage(root: etree._Element) -> None:
     """Change something that was signed."""
     for element in root.iter("{*}ConversationId"):
         element.text = f"{element.text}-damaged"
+
+
+def _unpack(body: bytes, content_type: str) -> tuple[bytes, Mapping[str, bytes], Mapping[str, str]]:
+    """The SOAP part, and payloads and their types by Content-ID; the SOAP part comes first, as the adapter sends it."""
+    parsed = parse_content_type(content_type)
+    if not parsed.is_multipart:
+        return body, {}, {}
+    parser = MultipartParser(parsed.parameters.get("boundary", "").encode("latin-1", "replace"))
+    parts: list[tuple[str, bytearray]] = []
+    types: dict[str, str] = {}
+    for event in (*parser.feed(body), *parser.close()):
+        match event:
+            case PartBegin(headers):
+                parts.append((headers.content_id or "", bytearray()))
+                types[headers.content_id or ""] = headers.get("Content-Type") or ""
+            case PartData(data):
+                parts[-1][1].extend(data)
+            case _:
+                pass
+    payloads = {content_id: bytes(data) for content_id, data in parts[1:]}
+    return bytes(parts[0][1]), payloads, {content_id: types[content_id] for content_id in payloads}

@@ -51,6 +51,12 @@ class VerzoekSpec:
         return Random(f"{self.seed}:{self.verzoeknummer}:{topic}")  # noqa: S311 - variety, no secret
 
     @property
+    def place(self) -> tuple[float, float]:
+        """Where it is, in RD (x, y): within 500 metres of the middle of the country."""
+        chance = self.chance("place")
+        return 155_000 + chance.uniform(-500, 500), 463_000 + chance.uniform(-500, 500)
+
+    @property
     def submitted(self) -> datetime:
         """The moment of submission in Dutch local time, without a zone; on the day in the verzoeknummer."""
         seconds = self.chance(f"time {self.volgnummer}").randint(8 * 3600, 18 * 3600)

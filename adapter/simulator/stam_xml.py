@@ -168,12 +168,12 @@ def _address(address: _Writer) -> None:
 
 def _places(projectlocaties: _Writer, spec: VerzoekSpec) -> None:
     """One place, twice: as found in ETRS89 (latitude first), and as given in RD (x first)."""
-    chance = spec.chance("place")
-    east, north = chance.uniform(-500, 500), chance.uniform(-500, 500)  # metres from the centre of RD
+    x, y = spec.place
+    east, north = x - 155_000, y - 463_000  # metres from the centre of RD
     locatie = projectlocaties.node("projectlocatie")
     latitude, longitude = 52.15517 + north / 111_200, 5.387206 + east / 68_400
     _point(locatie.node("coordinatenEtrs", IC), "ETRS89", 4258, f"{latitude:.7f} {longitude:.7f}")
-    _point(locatie.node("coordinatenOpgegeven"), "RD", 28992, f"{155_000 + east:.3f} {463_000 + north:.3f}")
+    _point(locatie.node("coordinatenOpgegeven"), "RD", 28992, f"{x:.3f} {y:.3f}")
 
 
 def _point(coordinates: _Writer, system: str, epsg: int, position: str) -> None:

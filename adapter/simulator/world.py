@@ -117,84 +117,78 @@ def create_world(
     ports: Ports | None = None,
     extra_config: str = "",
     now: datetime | None = None,
+    key_size: int = 2048,
 ) -> World:
     """Make a world with one authority, and one agreement with DSO-LV, per plan (by the authority's name).
 
-    `extra_config` is TOML that goes before the tables of the configuration.
+    `extra_config` is TOML that goes before the tables of the configuration; `key_size` is in bits, and small by
+    default because tests make many worlds.
     """
     now = now or datetime.now(UTC)
-    ports = ports or free_ports()
-    pki = ThrowawayPki(now)
-    tls = directory / "tls"
-    pki.root_pem(tls / "root.pem")
-    dso = pki.issue("DSO-LV (simulatie)", DSO_OIN)
+    maker = _Maker(directory, ThrowawayPki(now), ports or free_ports(), now, key_size)
+    maker.pki.root_pem(directory / "tls" / "root.pem")
+    dso = maker.pki.issue("DSO-LV (simulatie)", DSO_OIN, key_size=key_size)
     authorities = tuple(
-        _make_authority(directory, pki, dso, ports, number, name, plan, now)
-        for number, (name, plan) in enumerate(plans.items(), start=1)
+        maker.authority(number, name, plan, dso) for number, (name, plan) in enumerate(plans.items(), start=1)
     )
     world = World(
         directory=directory,
-        ports=ports,
-        dso_keys=load_key_pair(*dso.write(tls, "dso")),
-        trust=TrustStore([pki.root]),
-        pki=pki,
+        ports=maker.ports,
+        dso_keys=load_key_pair(*dso.write(directory / "tls", "dso")),
+        trust=TrustStore([maker.pki.root]),
+        pki=maker.pki,
         authorities=authorities,
     )
     world.config.write_text(_configuration(world, extra_config), encoding="utf-8")
     return world
 
 
-def _make_authority(
-    directory: Path,
-    pki: ThrowawayPki,
-    dso: IssuedCertificate,
-    ports: Ports,
-    number: int,
-    name: str,
-    plan: AgreementPlan,
-    now: datetime,
-) -> WorldAuthority:
-    oin = f"00000099{100_000_000 + number}000"
-    issued = pki.issue(f"Gemeente {name.capitalize()} (simulatie)", oin)
-    issued.write(directory / "tls", name)
-    cpa_id = f"Verzoeknotificatie_{DSO_OIN}_{oin}_simulatie"
-    path = directory / "cpa" / f"{name}.xml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_cpa(cpa_id, oin, name, issued, dso, ports, plan, now))
-    sink = directory / "verzoeken" / name
-    sink.mkdir(parents=True, exist_ok=True)
-    return WorldAuthority(name, oin, cpa_id, path, sink)
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes authorities with their keys and agreements."""
 
+    directory: Path
+    pki: ThrowawayPki
+    ports: Ports
+    now: datetime
+    key_size: int
 
-def _cpa(
-    cpa_id: str,
-    oin: str,
-    name: str,
-    issued: IssuedCertificate,
-    dso: IssuedCertificate,
-    ports: Ports,
-    plan: AgreementPlan,
-    now: datetime,
-) -> bytes:
-    first = _party("DSO-LV (simulatie)", DSO_OIN, ROLES[0], ports.dso_ebms, dso)
-    second = _party(f"Gemeente {name.capitalize()} (simulatie)", oin, ROLES[1], ports.adapter, issued)
-    return write_cpa(
-        CpaDraft(
-            cpa_id=cpa_id,
-            start=now - timedelta(days=1),
-            end=now + timedelta(days=60),
-            first=first,
-            second=second,
-            service=SERVICE,
-            first_sends=(ACTION,),
-            second_sends=(REPLY,),
-            profile=plan.profile,
-            sync_reply=plan.sync_reply,
-            retries=plan.retries,
-            retry_interval=plan.retry_interval,
-            sign_acknowledgments=plan.sign_acknowledgments,
+    def authority(
+        self, number: int, name: str, plan: AgreementPlan, dso: IssuedCertificate
+    ) -> WorldAuthority:
+        """An authority with its certificate, its CPA with DSO-LV, and a directory to deliver into."""
+        oin = f"00000099{100_000_000 + number}000"
+        title = f"Gemeente {name.capitalize()} (simulatie)"
+        issued = self.pki.issue(title, oin, key_size=self.key_size)
+        issued.write(self.directory / "tls", name)
+        first = _party("DSO-LV (simulatie)", DSO_OIN, ROLES[0], self.ports.dso_ebms, dso)
+        second = _party(title, oin, ROLES[1], self.ports.adapter, issued)
+        cpa_id = f"Verzoeknotificatie_{DSO_OIN}_{oin}_simulatie"
+        path = self.directory / "cpa" / f"{name}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self._cpa(cpa_id, first, second, plan))
+        sink = self.directory / "verzoeken" / name
+        sink.mkdir(parents=True, exist_ok=True)
+        return WorldAuthority(name, oin, cpa_id, path, sink)
+
+    def _cpa(self, cpa_id: str, first: PartyDraft, second: PartyDraft, plan: AgreementPlan) -> bytes:
+        return write_cpa(
+            CpaDraft(
+                cpa_id=cpa_id,
+                start=self.now - timedelta(days=1),
+                end=self.now + timedelta(days=60),
+                first=first,
+                second=second,
+                service=SERVICE,
+                first_sends=(ACTION,),
+                second_sends=(REPLY,),
+                profile=plan.profile,
+                sync_reply=plan.sync_reply,
+                retries=plan.retries,
+                retry_interval=plan.retry_interval,
+                sign_acknowledgments=plan.sign_acknowledgments,
+            )
         )
-    )
 
 
 def _party(name: str, oin: str, role: str, port: int, issued: IssuedCertificate) -> PartyDraft:

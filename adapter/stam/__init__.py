@@ -1,10 +1,22 @@
-"""STAM: notification, verzoekbericht, and collecting a verzoek from Verzoek afhandelen."""
+"""STAM: notification, verzoekbericht, collecting a verzoek from Verzoek afhandelen, and asking for missed ones."""
 
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen
 from adapter.stam.collect import Collector, CollectSettings, deliver_job
 from adapter.stam.notification import Notification, NotificationProblem, NotificationRules, read_notification
 from adapter.stam.problems import FetchProblem
+from adapter.stam.reconcile import Finding, Plan, Reconciler, Reconciliation, Verdict, judge
 from adapter.stam.references import Link, LinkKind, LinkRules, References, ReferencesProblem, read_references
+from adapter.stam.search import (
+    AreaForm,
+    Hit,
+    Paging,
+    Question,
+    RequestNames,
+    ResponseNames,
+    SearchResult,
+    SearchSettings,
+    VerzoekZoeken,
+)
 from adapter.stam.verzoekbericht import (
     Document,
     Organisatie,
@@ -14,11 +26,14 @@ from adapter.stam.verzoekbericht import (
 )
 
 __all__ = [
+    "AreaForm",
     "CollectSettings",
     "Collector",
     "Document",
     "DsoSettings",
     "FetchProblem",
+    "Finding",
+    "Hit",
     "Link",
     "LinkKind",
     "LinkRules",
@@ -26,12 +41,24 @@ __all__ = [
     "NotificationProblem",
     "NotificationRules",
     "Organisatie",
+    "Paging",
+    "Plan",
+    "Question",
+    "Reconciler",
+    "Reconciliation",
     "References",
     "ReferencesProblem",
+    "RequestNames",
+    "ResponseNames",
+    "SearchResult",
+    "SearchSettings",
+    "Verdict",
     "VerzoekAfhandelen",
+    "VerzoekZoeken",
     "Verzoekbericht",
     "VerzoekberichtProblem",
     "deliver_job",
+    "judge",
     "read_notification",
     "read_references",
     "read_verzoekbericht",

@@ -1,4 +1,4 @@
-"""The client of the REST API Verzoek afhandelen: the references of a verzoek, and the files they lead to.
+"""The client of the REST API Verzoek afhandelen: the references of a verzoek, the files they lead to, and searching.
 
 The API is known by its behaviour only (its OpenAPI document is not public): paths, the name of the OIN
 header and the relation names are settings. What a link may lead to is decided here, for every link, before
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from adapter.net import HttpClient, NetProblem, Response
 from adapter.stam.problems import FetchProblem, status_problem
@@ -20,23 +20,26 @@ from adapter.stam.references import LinkRules, References, ReferencesProblem, re
 from adapter.store import SpoolWriter
 
 MAX_REFERENCES = 5 * 1024 * 1024
+MAX_PAGE = 10 * 1024 * 1024
 MAX_ERROR = 64 * 1024
 
 _PORTS: Final = {"http": 80, "https": 443}
+_JSON: Final = "application/hal+json, application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class DsoSettings:
     """Where and on whose behalf to fetch.
 
-    `url` is the base of the API and `references` the path of the references below it, with
-    `{verzoeknummer}` in it. `oin` goes in the header `oin_header`. `hosts` are the hosts, or `host:port`,
-    that links may lead to besides the host of `url`.
+    `url` is the base of the API, `references` the path of the references below it, with `{verzoeknummer}` in it,
+    and `search` the path to search at. `oin` goes in the header `oin_header`. `hosts` are the hosts, or
+    `host:port`, that links may lead to besides the host of `url`.
     """
 
     url: str
     oin: str
     references: str = "/verzoeken/{verzoeknummer}"
+    search: str = "/verzoeken/_zoek"
     oin_header: str = "OIN"
     hosts: tuple[str, ...] = ()
     links: LinkRules = field(default_factory=LinkRules)
@@ -56,13 +59,16 @@ class VerzoekAfhandelen:
             | {_configured_place(host, base.scheme) for host in settings.hosts}
         )
 
+    @property
+    def oin(self) -> str:
+        """On whose behalf it asks."""
+        return self._settings.oin
+
     async def references(self, verzoeknummer: str) -> References:
         """The links to everything that belongs to a verzoek."""
         url = self._references_url(verzoeknummer)
         what = f"the references of verzoek {verzoeknummer}"
-        async with self._get(
-            url, what, "application/hal+json, application/json", asking_references=True
-        ) as response:
+        async with self._ask("GET", url, what, {"Accept": _JSON}, asking_references=True) as response:
             body = await response.read(MAX_REFERENCES)
         try:
             return await asyncio.to_thread(read_references, body, url, self._settings.links)
@@ -75,11 +81,22 @@ class VerzoekAfhandelen:
         A body that is shorter or longer than its Content-Length is a temporary problem.
         """
         self.check(href)
-        async with self._get(href, f"fetching {_for_people(href)}", "*/*") as response:
+        async with self._ask("GET", href, f"fetching {_for_people(href)}", {"Accept": "*/*"}) as response:
             async for chunk in response.iter_chunks():
                 await writer.write(chunk)
             _check_length(response.headers, writer.size, href)
             return _media_type(response.headers)
+
+    async def search(
+        self, question: bytes, parameters: Mapping[str, str], headers: Mapping[str, str], what: str
+    ) -> bytes:
+        """Post a question, in JSON, to the place to search at, and return the JSON of the answer; `what` names it."""
+        url = self._below(self._settings.search)
+        if parameters:
+            url += ("&" if "?" in url else "?") + urlencode(parameters)
+        all_headers = {"Accept": _JSON, "Content-Type": "application/json", **headers}
+        async with self._ask("POST", url, what, all_headers, data=question) as response:
+            return await response.read(MAX_PAGE)
 
     def check(self, href: str) -> None:
         """Refuse, as permanent, a link that does not lead to the API itself or to a configured host."""
@@ -99,22 +116,33 @@ class VerzoekAfhandelen:
         # Dots are not encoded by `quote`, and a number of dots only would climb in the path.
         if not verzoeknummer.strip("."):
             raise FetchProblem(f"{verzoeknummer!r} is no verzoeknummer", temporary=False)
-        path = self._settings.references.replace("{verzoeknummer}", quote(verzoeknummer, safe=""))
+        return self._below(
+            self._settings.references.replace("{verzoeknummer}", quote(verzoeknummer, safe=""))
+        )
+
+    def _below(self, path: str) -> str:
         return f"{self._settings.url.rstrip('/')}/{path.lstrip('/')}"
 
     @asynccontextmanager
-    async def _get(
-        self, url: str, what: str, accept: str, *, asking_references: bool = False
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        headers: Mapping[str, str],
+        *,
+        data: bytes | None = None,
+        asking_references: bool = False,
     ) -> AsyncIterator[Response]:
         """A request with the OIN, answered with 200; anything else is a FetchProblem."""
         # Nothing compressed: a document is stored, digested and measured as DSO-LV serves it.
-        headers = {
+        all_headers = {
+            **headers,
             self._settings.oin_header: self._settings.oin,
-            "Accept": accept,
             "Accept-Encoding": "identity",
         }
         try:
-            async with self._http.request("GET", url, headers=headers) as response:
+            async with self._http.request(method, url, headers=all_headers, data=data) as response:
                 if response.status != 200:
                     body = await _beginning(response)
                     raise status_problem(

@@ -14,14 +14,18 @@ _MAX_DETAIL = 500
 class FetchProblem(Exception):
     """Something could not be fetched from Verzoek afhandelen.
 
-    `temporary`: trying again may help; `after`: how long the server asked to wait, if it did.
+    `temporary`: trying again may help; `after`: how long the server asked to wait, if it did; `status`: its HTTP
+    status, where it answered with another than 200.
     """
 
-    def __init__(self, reason: str, *, temporary: bool, after: timedelta | None = None) -> None:
+    def __init__(
+        self, reason: str, *, temporary: bool, after: timedelta | None = None, status: int | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.temporary = temporary
         self.after = after
+        self.status = status
 
 
 _NO_RETRY = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 422, 431, 451})
@@ -55,7 +59,7 @@ def status_problem(
     detail = describe_body(body)
     reason = f"{what}: HTTP {status} {_phrase(status)}" + (f": {detail}" if detail else "") + _advice(status)
     return FetchProblem(
-        reason, temporary=temporary, after=wait_asked(retry_after, now) if temporary else None
+        reason, temporary=temporary, after=wait_asked(retry_after, now) if temporary else None, status=status
     )
 
 

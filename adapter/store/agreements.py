@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy import update as sql_update
 
+from adapter.store.locking import lock_name
 from adapter.store.problems import CpaOwnedByOther, NotFound
 from adapter.store.schema import agreement, cpa_file
 from adapter.store.states import AgreementSource, AgreementState
@@ -149,13 +150,19 @@ def agreement_history(conn: Connection, cpa_id: str) -> tuple[AgreementRow, ...]
 
 
 def agreements_version(conn: Connection) -> str:
-    """A text that changes whenever `active_agreements` does."""
+    """A text that changes whenever `active_agreements` does.
+
+    The last id alone does not tell: of two transactions, the one with the lower id may be committed last.
+    """
     last = conn.execute(select(func.max(agreement.c.id))).scalar_one()
-    active = select(func.count()).where(agreement.c.state == AgreementState.ACTIVE)
-    return f"{last or 0}-{conn.execute(active).scalar_one()}"
+    query = select(func.count(), func.sum(agreement.c.id)).where(agreement.c.state == AgreementState.ACTIVE)
+    active, total = conn.execute(query).one()
+    return f"{last or 0}-{active}-{total or 0}"
 
 
 def _active(conn: Connection, cpa_id: str) -> AgreementRow | None:
+    """The active version, which nobody else changes before this transaction ended."""
+    lock_name(conn, "agreement", cpa_id)
     query = select(agreement).filter_by(cpa_id=cpa_id, state=AgreementState.ACTIVE)
     row = conn.execute(query).one_or_none()
     return None if row is None else AgreementRow(**row._mapping)

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from sqlalchemy import BigInteger, Dialect, Integer, Text
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +33,29 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Turn microseconds into a moment in UTC."""
         return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class InlineOctets(TypeDecorator[bytes]):
+    """The octets of a payload, of which nothing is left in the file of the database once they are removed.
+
+    SQLite (secure_delete) overwrites what is deleted where it is, but leaves copies behind in the unused part of a page
+    from which rows were moved to another. Only the first page of a row can be moved so, and it holds less than a page;
+    so a page of zeros goes first, and what matters lies in overflow pages, which are overwritten when they are let go.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    _ZEROS: Final = bytes(4096)
+    """As long as a page of the database at the least."""
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """Put the zeros before the octets, on SQLite."""
+        return value if value is None or dialect.name != "sqlite" else self._ZEROS + value
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """Take the zeros away."""
+        return value if value is None or dialect.name != "sqlite" else bytes(value).removeprefix(self._ZEROS)
 
 
 class Named(TypeDecorator[E], Generic[E]):

@@ -46,8 +46,10 @@ class Changes:
                 return
             self._waiting.add(waiter)
         try:
+            # not wait_for, which loses a cancellation that comes together with the change
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(waiter[1].wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await waiter[1].wait()
         finally:
             with self._lock:
                 self._waiting.discard(waiter)
@@ -87,6 +89,13 @@ class Database(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Finish what was asked for, then let go of everything."""
+
+    async def tidy(self) -> bool:
+        """Let nothing of what was deleted remain in the files of the store; return whether that is so now.
+
+        A server looks after its own files.
+        """
+        return True
 
     @abstractmethod
     async def _changed_elsewhere(self) -> bool:

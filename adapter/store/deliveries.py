@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy import update as sql_update
 
 from adapter.store.jobs import NewJob, add_job, remove_jobs
+from adapter.store.locking import lock_name
 from adapter.store.problems import NotFound, StaleState
 from adapter.store.schema import checkpoint, delivery, delivery_file, message
 from adapter.store.spool import Content
@@ -69,7 +70,10 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDelivery:
-    """A delivery as it is in the store, with what is known of the message that announced it."""
+    """A delivery as it is in the store, with what is known of the message that announced it.
+
+    `processed_at` is when the other side, or the application that fetched it from a mailbox, had it.
+    """
 
     id: int
     authority: str
@@ -89,6 +93,7 @@ class StoredDelivery:
     uitvoerende_instantie: str | None
     created_at: datetime
     updated_at: datetime
+    processed_at: datetime | None
     cpa_id: str | None
     message_id: str | None
     conversation_id: str | None
@@ -135,7 +140,10 @@ _SELECT = select(delivery, *_MESSAGE_COLUMNS).select_from(
 
 def create_delivery(conn: Connection, new: NewDelivery, job: NewJob | None, now: datetime) -> int:
     """Make a delivery, its files and the job that follows; return its id."""
-    name = _free_name(conn, new) if new.flow is Flow.MESSAGE else new.name
+    name = new.name
+    if new.flow is Flow.MESSAGE:
+        lock_name(conn, "delivery.name", new.authority, new.sink)
+        name = _free_name(conn, new)
     values = {
         "authority": new.authority,
         "sink": new.sink,
@@ -220,15 +228,36 @@ def set_delivery_state(
 
     """
     states = (expected,) if isinstance(expected, DeliveryState) else tuple(expected)
+    move_delivery(conn, row_id, states, new, reason, now)
+
+
+def move_delivery(
+    conn: Connection,
+    row_id: int,
+    expected: Sequence[DeliveryState],
+    new: DeliveryState,
+    reason: str | None,
+    now: datetime,
+    *,
+    processed_at: datetime | None = None,
+    said: str | None = None,
+) -> Row[Any]:
+    """Do as `set_delivery_state`; the line on the timeline says `said` where that is not the state.
+
+    Returns:
+        The flow, sink and message of the delivery.
+
+    """
     row = conn.execute(
         sql_update(delivery)
-        .where(delivery.c.id == row_id, delivery.c.state.in_(states))
-        .values(state=new, reason=reason, updated_at=now)
-        .returning(delivery.c.flow)
+        .where(delivery.c.id == row_id, delivery.c.state.in_(expected))
+        .values(state=new, reason=reason, updated_at=now, processed_at=processed_at)
+        .returning(delivery.c.flow, delivery.c.sink, delivery.c.message)
     ).one_or_none()
     if row is None:
-        raise StaleState(f"delivery {row_id} is not {' or '.join(states)}, so it does not become {new}")
-    add_delivery_event(conn, row_id, _action(row.flow, new), now, reason=reason)
+        raise StaleState(f"delivery {row_id} is not {' or '.join(expected)}, so it does not become {new}")
+    add_delivery_event(conn, row_id, _action(row.flow, said or new), now, reason=reason)
+    return row
 
 
 def skip_delivery(conn: Connection, row_id: int, reason: str, now: datetime) -> None:

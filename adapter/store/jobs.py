@@ -79,10 +79,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The job must be tried again: after `after`, or when that is None as the policy of the worker says."""
+    """The job must be tried again: after `after`, or when that is None as the policy of the worker says.
+
+    `patient`: the handler itself knows when to give up, so that the policy of the worker never parks the job.
+    """
 
     reason: str
     after: timedelta | None = None
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,16 @@ class Lane:
     name: str
     paused: bool
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBacklog:
+    """A lane with the jobs in it, by their state."""
+
+    name: str
+    paused: bool
+    reason: str | None
+    jobs: Mapping[JobState, int]
 
 
 def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: datetime) -> int:
@@ -233,6 +247,13 @@ def count_jobs(conn: Connection) -> Mapping[tuple[str, JobState], int]:
     return {(kind, state): count for kind, state, count in conn.execute(query)}
 
 
+def count_waiting(conn: Connection) -> Mapping[str, int]:
+    """Count the jobs that wait for their turn or time, by authority."""
+    query = select(job.c.authority, func.count().label("waiting"))
+    query = query.where(job.c.state == JobState.READY).group_by(job.c.authority)
+    return {row.authority: row.waiting for row in conn.execute(query)}
+
+
 def next_due(
     conn: Connection, kinds: Collection[str] | None = None, *, after: datetime | None = None
 ) -> datetime | None:
@@ -265,6 +286,24 @@ def resume_lane(conn: Connection, name: str) -> None:
 def lanes(conn: Connection) -> tuple[Lane, ...]:
     """The lanes that are or were paused."""
     return tuple(Lane(*row) for row in conn.execute(select(lane).order_by(lane.c.name)))
+
+
+def lane_backlogs(conn: Connection) -> tuple[LaneBacklog, ...]:
+    """Every lane that has jobs or was ever paused, by name."""
+    counted: dict[str, dict[JobState, int]] = {}
+    query = select(job.c.lane, job.c.state, func.count()).group_by(job.c.lane, job.c.state)
+    for name, state, count in conn.execute(query):
+        counted.setdefault(name, {})[state] = count
+    known = {one.name: one for one in lanes(conn)}
+    return tuple(
+        LaneBacklog(
+            name,
+            paused=name in known and known[name].paused,
+            reason=known[name].reason if name in known else None,
+            jobs=counted.get(name, {}),
+        )
+        for name in sorted(counted.keys() | known.keys())
+    )
 
 
 def _set_lane(conn: Connection, name: str, paused: bool, reason: str | None) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from adapter.store.problems import StoreLocked
+from adapter.store.problems import StoreLocked, StoreProblem
 
 _NAME = "daemon.lock"
 _ATTEMPTS = 10
@@ -48,11 +48,20 @@ class DaemonLock:
 
 
 def daemon_is_running(state: Path) -> bool:
-    """Whether a daemon has this state directory now."""
+    """Whether a daemon has this state directory now.
+
+    Raises:
+        StoreProblem: the directory cannot be looked into.
+
+    """
     try:
         descriptor = os.open(state / _NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise StoreProblem(
+            f"{state} cannot be looked into: {error.strerror}; run this as the user of the daemon"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

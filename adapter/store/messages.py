@@ -1,6 +1,6 @@
 """Messages as they were received and as they are sent: the evidence, and how far each is."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy import update as sql_update
 
 from adapter.store.jobs import NewJob, add_job
+from adapter.store.notices import NOTICE_OF_STATE, add_message_notice
 from adapter.store.problems import NotFound, StaleState
 from adapter.store.schema import message, payload
 from adapter.store.spool import Content
@@ -179,6 +180,20 @@ def get_message(conn: Connection, row_id: int) -> StoredMessage:
     return _stored(row)
 
 
+def lock_message(conn: Connection, row_id: int) -> None:
+    """Let no other transaction change a message, or lock it so, until this one ended; nothing when it is gone."""
+    conn.execute(select(message.c.id).where(message.c.id == row_id).with_for_update(key_share=True))
+
+
+def messages_by_id(conn: Connection, row_ids: Collection[int]) -> dict[int, StoredMessage]:
+    """Get messages by their ids; what is not there is left out."""
+    found: dict[int, StoredMessage] = {}
+    for some in _portions(sorted(row_ids)):
+        rows = conn.execute(select(message).where(message.c.id.in_(some)))
+        found |= {row.id: _stored(row) for row in rows}
+    return found
+
+
 def find_messages(
     conn: Connection,
     *,
@@ -240,6 +255,8 @@ def set_message_state(
 ) -> None:
     """Move a message from (one of) the expected state(s) to the next.
 
+    What became of a business message that was sent, applications are told of.
+
     Raises:
         StaleState: the message is not in an expected state; nothing was changed.
 
@@ -249,11 +266,14 @@ def set_message_state(
         sql_update(message)
         .where(message.c.id == row_id, message.c.state.in_(states))
         .values(state=new, reason=reason, updated_at=now)
-        .returning(message.c.kind)
+        .returning(message.c.kind, message.c.direction)
     ).one_or_none()
     if row is None:
         raise StaleState(f"message {row_id} is not {' or '.join(states)}, so it does not become {new}")
     add_message_event(conn, row_id, message_action(row.kind, new), now, reason=reason)
+    notice = NOTICE_OF_STATE.get(new)
+    if notice is not None and row.direction is Direction.OUT and row.kind is MessageKind.BUSINESS:
+        add_message_notice(conn, row_id, notice, now)
 
 
 def note_attempt(conn: Connection, row_id: int, now: datetime) -> None:
@@ -277,6 +297,11 @@ def note_attempt(conn: Connection, row_id: int, now: datetime) -> None:
 def message_action(kind: MessageKind, what: str) -> str:
     """Name an action on the timeline: business messages are `message`, a signal goes by its own name."""
     return f"{'message' if kind is MessageKind.BUSINESS else kind}.{what}"
+
+
+def _portions(row_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A statement takes only so many parameters."""
+    return (row_ids[start : start + 500] for start in range(0, len(row_ids), 500))
 
 
 def _first_state(new: NewMessage) -> MessageState:

@@ -1,39 +1,73 @@
 """Opening and migrating the store that a URL names."""
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from adapter.store.database import Database
 from adapter.store.lock import DaemonLock
+from adapter.store.locking import lock_name
+from adapter.store.postgres import PostgresDatabase, is_postgres_url, postgres_engine
+from adapter.store.postgres_errors import shown_url, trouble_of, unavailable
 from adapter.store.problems import StoreProblem
 from adapter.store.sqlite import SqliteDatabase, sqlite_engine, sqlite_path
+
+R = TypeVar("R")
 
 SQLITE_URL = "sqlite"
 """The URL of the embedded database in the state directory."""
 
+_MIGRATING = "migrate"
+
+
+class SchemaStatus(StrEnum):
+    """How the tables of a store are to this program.
+
+    MISSING: there are none. OLDER: `migrate` makes them those of this program. CURRENT: they are. NEWER: they are of
+    a newer program, or of another.
+    """
+
+    MISSING = "missing"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+def is_shared(url: str) -> bool:
+    """Whether several daemons can work on the store at the same time, so that none may take it for its own."""
+    return is_postgres_url(url)
+
 
 def open_database(url: str, state: Path, *, exclusive: bool) -> Database:
-    """Open the store; it is not migrated by this.
+    """Open the store; it is not migrated by this, and PostgreSQL not even connected with.
 
     Args:
-        url: `sqlite`, the embedded database in `state`.
+        url: `sqlite`, the embedded database in `state`; or `postgresql://user@host/db`.
         state: the state directory; it is made where it is not there.
-        exclusive: this is the daemon: there can be one at a time. The command line opens without.
+        exclusive: this is the daemon: there can be one at a time in a state directory. The command line opens
+            without.
 
     Raises:
-        StoreLocked: another daemon has it.
+        StoreLocked: another daemon has the state directory.
         StoreProblem: the store cannot be opened.
 
     """
     _check_url(url)
-    _prepare(state)
+    _prepare(url, state)
     lock = DaemonLock.take(state) if exclusive else None
     try:
+        if is_postgres_url(url):
+            return PostgresDatabase(url, lock)
         return SqliteDatabase(sqlite_path(state), lock)
     except BaseException:
         if lock is not None:
@@ -44,53 +78,104 @@ def open_database(url: str, state: Path, *, exclusive: bool) -> Database:
 def migrate(url: str, state: Path) -> None:
     """Bring the tables to the version of this program; nothing happens when they are.
 
+    Who migrates at the same time waits.
+
     Raises:
         StoreProblem: the store cannot be opened, or is of a newer program.
 
     """
     _check_url(url)
-    _prepare(state)
+    _prepare(url, state)
+    if is_postgres_url(url):
+        _on_postgres(url, _upgrade)
+        return
     engine = sqlite_engine(sqlite_path(state), writes=True)
     try:
-        with as_file(files("adapter.store.migrations")) as scripts, engine.begin() as connection:
-            config = _config(scripts)
-            _check_known(config, MigrationContext.configure(connection).get_current_revision())
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with engine.begin() as connection:
+            _upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def schema_status(url: str, state: Path) -> SchemaStatus:
+    """How the tables are to this program; nothing is changed or made.
+
+    Raises:
+        StoreProblem: the store cannot be looked into.
+
+    """
+    _check_url(url)
+    if is_postgres_url(url):
+        return _on_postgres(url, _status)
+    path = sqlite_path(state)
+    if not path.exists():
+        return SchemaStatus.MISSING
+    engine = sqlite_engine(path, writes=False)
+    try:
+        with engine.connect() as connection:
+            return _status(connection)
     finally:
         engine.dispose()
 
 
 def schema_is_current(url: str, state: Path) -> bool:
     """Whether the tables are those of this program; nothing is changed or made."""
-    _check_url(url)
-    path = sqlite_path(state)
-    if not path.exists():
-        return False
-    engine = sqlite_engine(path, writes=False)
-    try:
-        with as_file(files("adapter.store.migrations")) as scripts, engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            return current == ScriptDirectory.from_config(_config(scripts)).get_current_head()
-    finally:
-        engine.dispose()
+    return schema_status(url, state) is SchemaStatus.CURRENT
+
+
+def _upgrade(connection: Connection) -> None:
+    lock_name(connection, _MIGRATING)
+    with as_file(files("adapter.store.migrations")) as scripts:
+        config = _config(scripts)
+        _check_known(config, MigrationContext.configure(connection).get_current_revision())
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _status(connection: Connection) -> SchemaStatus:
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is None:
+        return SchemaStatus.MISSING
+    with as_file(files("adapter.store.migrations")) as scripts:
+        revisions = ScriptDirectory.from_config(_config(scripts))
+        if current == revisions.get_current_head():
+            return SchemaStatus.CURRENT
+        known = {script.revision for script in revisions.walk_revisions()}
+    return SchemaStatus.OLDER if current in known else SchemaStatus.NEWER
+
+
+def _on_postgres(url: str, run: Callable[[Connection], R]) -> R:
+    """Run a function in a transaction, from a caller that may or may not be in an event loop."""
+
+    async def work() -> R:
+        engine = postgres_engine(url, patient=True)
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(run)
+        except Exception as error:
+            if trouble_of(error) is None:
+                raise
+            raise unavailable(url, error) from error
+        finally:
+            await engine.dispose()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="store-migrate") as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
 
 
 def _check_url(url: str) -> None:
-    if url.startswith(("postgresql:", "postgresql+", "postgres:")):
+    if url != SQLITE_URL and not is_postgres_url(url):
         raise StoreProblem(
-            "PostgreSQL is not supported by this version; "
-            'set [store] url = "sqlite" for the embedded database'
+            f'[store] url = "{shown_url(url)}" names no known store; use "sqlite" or "postgresql://user@host/db"'
         )
-    if url != SQLITE_URL:
-        raise StoreProblem(f'[store] url = "{url}" names no known store; use "sqlite"')
 
 
-def _prepare(state: Path) -> None:
-    """Make the state directory and an empty database, which only the owner can read."""
+def _prepare(url: str, state: Path) -> None:
+    """Make the state directory and an empty embedded database, which only the owner can read."""
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sqlite_path(state).touch(mode=0o600)
+        if url == SQLITE_URL:
+            sqlite_path(state).touch(mode=0o600)
     except OSError as error:
         raise StoreProblem(
             f"{state} cannot be written: {error.strerror}; make it a directory of the user of the daemon"

@@ -13,6 +13,18 @@ class StoreClosed(StoreProblem):
     """The store was closed."""
 
 
+class StoreUnavailable(StoreProblem):
+    """The database cannot be reached, or did not answer in time; it is certain that nothing was written."""
+
+
+class StoreUnknown(StoreProblem):
+    """The connection was lost while a transaction was committed: it may have been, or not.
+
+    What was to be written must be looked up, or done again in a way that does no harm; nothing that a row may
+    name now can be thrown away.
+    """
+
+
 class StaleState(StoreProblem):
     """A row was not in the state that the transition starts from; nothing was changed."""
 

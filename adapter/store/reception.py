@@ -21,6 +21,7 @@ from adapter.store.messages import (
     add_message_row,
     add_payloads,
     get_message,
+    lock_message,
     message_action,
 )
 from adapter.store.schema import job as job_table
@@ -170,6 +171,7 @@ def resend_response(conn: Connection, response_message_id: int, job: NewJob, now
     A response that was sent, or was given up, becomes CREATED again: a duplicate is answered with the
     original response, however often it comes (EB 6.5.5).
     """
+    lock_message(conn, response_message_id)  # two repeats at the same time make one job
     conn.execute(
         sql_update(message)
         .where(
@@ -203,10 +205,10 @@ def _remember(
     """Claim a MessageId; when it was claimed before, return what is known of it."""
     key = _received_key(new)
     values = {"content_digest": content_digest, "received_at": now, "keep_until": keep_until}
-    if _insert_once(conn, received_id, key | values):
-        return None
-    row = _find(conn, received_id, key)
-    return _Earlier(row.content_digest, row.message, row.response, new.message_id)
+    while not _insert_once(conn, received_id, key | values):
+        if (row := _find(conn, received_id, key)) is not None:  # else it was purged between the two
+            return _Earlier(row.content_digest, row.message, row.response, new.message_id)
+    return None
 
 
 def _remember_refusal(
@@ -217,10 +219,11 @@ def _remember_refusal(
         earlier = _remember(conn, new, refusal.content_digest, refusal.keep_until, now)
         return (received_id, _received_key(new)), earlier
     key = {"authority": new.authority, "cpa_id": new.cpa_id, "body_digest": refusal.content_digest}
-    if _insert_once(conn, refused_body, key | {"received_at": now, "keep_until": refusal.keep_until}):
-        return (refused_body, key), None
-    row = _find(conn, refused_body, key)
-    return (refused_body, key), _Earlier(refusal.content_digest, None, row.response, new.message_id)
+    while not _insert_once(conn, refused_body, key | {"received_at": now, "keep_until": refusal.keep_until}):
+        if (row := _find(conn, refused_body, key)) is not None:
+            earlier = _Earlier(refusal.content_digest, None, row.response, new.message_id)
+            return (refused_body, key), earlier
+    return (refused_body, key), None
 
 
 def _received_key(new: NewMessage) -> dict[str, Any]:

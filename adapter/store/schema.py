@@ -22,12 +22,13 @@ from sqlalchemy import (
     text,
 )
 
-from adapter.store.columns import Named, RowId, UtcDateTime
+from adapter.store.columns import InlineOctets, Named, RowId, UtcDateTime
 from adapter.store.states import (
     AgreementSource,
     AgreementState,
     DeliveryState,
     Direction,
+    EventType,
     FileKind,
     Flow,
     JobState,
@@ -79,6 +80,24 @@ agreement = Table(
     sqlite_autoincrement=True,
 )
 
+endpoint_override = Table(
+    "endpoint_override",
+    metadata,
+    Column("authority", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("destination", Text, nullable=False),
+)
+
+certificate_override = Table(
+    "certificate_override",
+    metadata,
+    Column("authority", Text, primary_key=True),
+    Column("cpa_id", Text, primary_key=True),
+    Column("source_digest", Text, primary_key=True),
+    Column("source", LargeBinary, nullable=False),
+    Column("destination", LargeBinary, nullable=False),
+)
+
 cpa_file = Table(
     "cpa_file",
     metadata,
@@ -126,6 +145,27 @@ message = Table(
     sqlite_autoincrement=True,
 )
 
+message_event = Table(
+    "message_event",
+    metadata,
+    _id(),
+    _to("message", "message", "CASCADE", nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("type", Named(EventType), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("processed_at", UtcDateTime),
+    UniqueConstraint("message", "type"),
+    Index(
+        "ix_message_event_unprocessed",
+        "authority",
+        "type",
+        "id",
+        sqlite_where=text("processed_at IS NULL"),
+        postgresql_where=text("processed_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
 payload = Table(
     "payload",
     metadata,
@@ -138,7 +178,7 @@ payload = Table(
     Column("headers", JSON, nullable=False),
     Column("size", RowId, nullable=False),
     Column("sha256", Text, nullable=False),
-    Column("inline", LargeBinary),
+    Column("inline", InlineOctets),
     Column("spool_key", Text),
     UniqueConstraint("message", "position"),
     Index("ix_payload_spool_key", "spool_key"),
@@ -196,6 +236,7 @@ delivery = Table(
     Column("uitvoerende_instantie", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("processed_at", UtcDateTime),
     Index(
         "uq_delivery_verzoek",
         "authority",
@@ -211,6 +252,16 @@ delivery = Table(
     Index("ix_delivery_message", "message"),
     Index("ix_delivery_state", "state", "authority"),
     Index("ix_delivery_name", "authority", "sink", "name"),
+    Index(
+        "ix_delivery_unprocessed",
+        "authority",
+        "sink",
+        "flow",
+        "state",
+        "id",
+        sqlite_where=text("processed_at IS NULL"),
+        postgresql_where=text("processed_at IS NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -229,7 +280,7 @@ delivery_file = Table(
     Column("content_type", Text),
     Column("size", RowId),
     Column("sha256", Text),
-    Column("inline", LargeBinary),
+    Column("inline", InlineOctets),
     Column("spool_key", Text),
     UniqueConstraint("delivery", "position"),
     Index("ix_delivery_file_spool_key", "spool_key"),

@@ -10,8 +10,10 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,7 @@ CHUNK = 256 * 1024
 """How many octets are read or written at a time."""
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+_SHARD = re.compile(r"[0-9a-f]{2}")
 _INCOMING = "incoming"
 
 P = ParamSpec("P")
@@ -36,7 +39,8 @@ R = TypeVar("R")
 class Content:
     """Octets that are kept: how many, their SHA-256 in hexadecimal, and where they are.
 
-    Exactly one of `inline` (the octets themselves) and `key` (of a file of the spool) is given.
+    Exactly one of `inline` (the octets themselves) and `key` (of a file of the spool) is given; neither, once
+    retention removed them.
     """
 
     size: int
@@ -44,9 +48,14 @@ class Content:
     inline: bytes | None = field(default=None, repr=False)
     key: str | None = None
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether retention removed the octets; size and digest are what is left."""
+        return self.inline is None and self.key is None
+
 
 class Spool:
-    """The files of a store; one process at a time writes to it."""
+    """The files of a store; several processes can share them, also of several hosts over a shared file system."""
 
     def __init__(self, root: Path, inline_limit: int = 64 * 1024):
         self._root = root
@@ -71,9 +80,13 @@ class Spool:
         """Read a content in chunks of at most 256 KiB.
 
         Raises:
-            SpoolDamaged: the file is gone, or has another size than was written.
+            SpoolDamaged: the file is gone, or has another size than was written; or retention removed it.
 
         """
+        if content.is_removed:
+            raise SpoolDamaged(
+                "the content was removed when its time to be kept had passed; it cannot be restored"
+            )
         path = self.path_of(content)
         if path is None:
             if content.inline:
@@ -111,20 +124,51 @@ class Spool:
         if path is not None:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    async def sweep(self, known_keys: Collection[str]) -> int:
+    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:
         """Remove what no row names and what was never finished; return how many files.
 
         Only at start, before anything is received: a content is in the spool before its row is in the store.
+        Where other daemons use the spool too, only what was written more than `older_than` ago, which must be
+        longer than any request takes.
         """
-        return await asyncio.to_thread(self._sweep, frozenset(known_keys))
+        written_before = None if older_than is None else time.time() - older_than.total_seconds()
+        return await asyncio.to_thread(self._sweep, frozenset(known_keys), written_before)
 
-    def _sweep(self, known: frozenset[str]) -> int:
+    async def shards(self) -> tuple[Path, ...]:
+        """The directories with files, to be looked through one by one."""
+        return await asyncio.to_thread(self._shards)
+
+    async def files_in(self, shard: Path, written_before: datetime) -> tuple[Path, ...]:
+        """The files of a directory that were written before a moment, whoever names them; unfinished ones too."""
+        return await asyncio.to_thread(self._files_in, shard, written_before.timestamp())
+
+    async def remove(self, paths: Collection[Path]) -> None:
+        """Remove files; one that is not there is removed already."""
+        await asyncio.to_thread(_unlink, tuple(paths))
+
+    async def delete_keys(self, keys: Collection[str]) -> None:
+        """Delete the files with these keys, which no row names any more."""
+        paths = (self.path_of(Content(0, "", key=key)) for key in keys)
+        await self.remove([path for path in paths if path is not None])
+
+    def _shards(self) -> tuple[Path, ...]:
+        return self._incoming, *sorted(path for path in self._root.iterdir() if _SHARD.fullmatch(path.name))
+
+    def _files_in(self, shard: Path, written_before: float) -> tuple[Path, ...]:
+        own = (path for path in shard.iterdir() if _KEY.fullmatch(path.name.removesuffix(".part")))
+        return tuple(
+            path for path in own if path not in self._being_written and _is_older(path, written_before)
+        )
+
+    def _sweep(self, known: frozenset[str], written_before: float | None) -> int:
         leftovers = [part for part in self._incoming.glob("*.part") if part not in self._being_written]
         for shard in self._root.iterdir():
             if shard.is_dir() and re.fullmatch(r"[0-9a-f]{2}", shard.name):
                 leftovers += [
                     path for path in shard.iterdir() if _KEY.fullmatch(path.name) and path.name not in known
                 ]
+        if written_before is not None:
+            leftovers = [path for path in leftovers if _is_older(path, written_before)]
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)
@@ -272,6 +316,18 @@ def _open_for_reading(path: Path, content: Content) -> FileIO:
         file.close()
         raise SpoolDamaged(f"{path} has {size} octets instead of {content.size}; restore it from a backup")
     return file
+
+
+def _is_older(path: Path, moment: float) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:  # renamed or removed by its daemon meanwhile
+        return False
+
+
+def _unlink(paths: Collection[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _private(path: str, flags: int) -> int:

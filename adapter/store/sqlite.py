@@ -10,6 +10,7 @@ import functools
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ BATCH: Final = 64
 _READERS: Final = 4
 _BUSY_TIMEOUT: Final = 15.0
 _WAL_LIMIT: Final = 64 * 1024 * 1024
+_PAGES: Final = 64
+_SPARE_PAGES: Final = 256
+_PAUSE: Final = 0.02
+_ATTEMPTS: Final = 100
 
 
 def sqlite_path(state: Path) -> Path:
@@ -65,6 +70,7 @@ def sqlite_engine(path: Path, *, writes: bool) -> Engine:
 
 _READER_PRAGMAS: Final = ("foreign_keys = ON", "query_only = ON")
 _WRITER_PRAGMAS: Final = (
+    "auto_vacuum = INCREMENTAL",  # of a new database only, and before anything is in it
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
@@ -79,6 +85,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path, lock: DaemonLock | None = None):
         super().__init__()
         self._lock = lock
+        self._path = path
         self._closed = False
         self._readers = sqlite_engine(path, writes=False)
         self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
@@ -100,6 +107,12 @@ class SqliteDatabase(Database):
         self._check_open()
         run = functools.partial(self._read, lambda connection: function(connection, *args, **kwargs))
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    async def tidy(self) -> bool:
+        """Give free pages back and empty the write-ahead log, which holds octets that were deleted since."""
+        while await self.write(_give_back):  # noqa: ASYNC110 - a rest between two transactions
+            await asyncio.sleep(_PAUSE)
+        return await asyncio.to_thread(_empty_log, self._path)
 
     async def close(self) -> None:
         """Finish what was asked for, then let go of the files and the lock."""
@@ -128,6 +141,41 @@ class SqliteDatabase(Database):
             raise StoreClosed("the store was closed")
 
 
+def _give_back(conn: Connection) -> bool:
+    """Shorten the file by some of its free pages; return whether there are more to give back."""
+    raw = _raw(conn)
+    if raw.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
+        return False  # made before that was set
+    spare: int = raw.execute("PRAGMA freelist_count").fetchone()[0] - _SPARE_PAGES
+    for _ in range(min(spare, _PAGES)):
+        raw.execute("PRAGMA incremental_vacuum(1)")  # the driver takes one step of it, which is one page
+    return spare > _PAGES
+
+
+def _empty_log(path: Path) -> bool:
+    """Copy the write-ahead log into the database and truncate it; False when readers were in the way all the time.
+
+    On a connection of its own: most is copied beside readers and the writer, who waits only for what is left then.
+    """
+    connection = sqlite3.connect(path, timeout=_PAUSE, isolation_level=None)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        for _ in range(_ATTEMPTS):
+            if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                return True
+            time.sleep(_PAUSE)
+        return False
+    finally:
+        connection.close()
+
+
+def _raw(conn: Connection) -> sqlite3.Connection:
+    raw = conn.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise StoreProblem("the driver of the embedded database is not sqlite3")
+    return raw
+
+
 @dataclass(frozen=True, slots=True)
 class _Write:
     """A function that waits for the writing thread."""
@@ -153,10 +201,7 @@ class _Writer:
         self._submitting = threading.Lock()
         self._closed = False
         self._connection = engine.connect()
-        raw = self._connection.connection.driver_connection
-        if not isinstance(raw, sqlite3.Connection):
-            raise StoreProblem("the driver of the embedded database is not sqlite3")
-        self._raw = raw
+        self._raw = _raw(self._connection)
         self._seen = self._data_version()
         self._thread = threading.Thread(target=self._work, name="store-write", daemon=True)
         self._thread.start()

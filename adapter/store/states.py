@@ -44,6 +44,15 @@ class MessageState(StrEnum):
     ANSWERED = "answered"
 
 
+class EventType(StrEnum):
+    """What an application is told of a message: one it can fetch (RECEIVED), or what became of one it sent."""
+
+    RECEIVED = "received"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
 class Flow(StrEnum):
     """What happens to a received message: a verzoek is collected first, or its payloads are delivered."""
 
@@ -116,3 +125,5 @@ class JobKind:
     """Fetches a verzoek; the subject is a delivery."""
     DELIVER: Final = "deliver"
     """Hands a delivery to its sink; the subject is a delivery."""
+    RECONCILE: Final = "reconcile"
+    """Asks for verzoeken that were never announced; the subject is 0, since it is about the authority of the job."""

@@ -26,6 +26,7 @@ from adapter.store import (
     LeaseLost,
     Park,
     Retry,
+    StoreProblem,
     claim_jobs,
     finish_job,
     next_due,
@@ -178,7 +179,16 @@ class Worker:
         await _cancel(self._running_tasks())
         await _cancel(heartbeat)
         self._tasks = ()
-        if released := await self._db.write(release_jobs, self.owner):
+        try:
+            released = await self._db.write(release_jobs, self.owner)
+        except StoreProblem as problem:
+            log.warning(
+                "jobs could not be put back; they go on when their leases end",
+                action="jobs.not_released",
+                reason=type(problem).__name__,
+            )
+            return
+        if released:
             log.info("put back the jobs that did not end in time", action="jobs.released", jobs=released)
 
     def _running_tasks(self) -> set[asyncio.Task[None]]:
@@ -303,7 +313,8 @@ class Worker:
         self._observer.finished(job, outcome)
 
     def _final(self, job: Job, outcome: JobOutcome) -> JobOutcome:
-        if isinstance(outcome, Retry) and self._policy.gives_up(job.first_attempt_at, self._clock()):
+        given_up = self._policy.gives_up(job.first_attempt_at, self._clock())
+        if isinstance(outcome, Retry) and given_up and not outcome.patient:
             return Park(outcome.reason)
         return outcome
 

@@ -17,6 +17,8 @@ from cpa.names import OIN_TYPE
 
 _SMALLEST_RSA_KEY = 2048
 _GOOD_RSA_KEY = 3072
+_SERVER_POLICIES = frozenset({"2.16.528.1.1003.1.2.8.6", "2.16.528.1.1003.1.2.44.15.35.11"})
+"""Private services server (G1) and private TLS of devices (G4) of PKIoverheid (BV 3.5, CRT-11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,27 @@ def _key_size(scope: Scope) -> Iterator[Problem]:
             )
 
 
+def _policy(scope: Scope) -> Iterator[Problem]:
+    for use in _uses(scope):
+        policies = _policies(use.decoded)
+        if policies and not _SERVER_POLICIES & policies:
+            yield Problem(
+                Severity.WARNING if scope.production else Severity.INFO,
+                use.where,
+                f"its policy {', '.join(sorted(policies))} is not that of a server certificate under the"
+                " private root of PKIoverheid; peers may refuse it",
+            )
+
+
+def _policies(certificate: x509.Certificate) -> frozenset[str]:
+    """The policies in a certificate, as dotted numbers; none where there are none, as in throw-away ones."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return frozenset()
+    return frozenset(policy.policy_identifier.dotted_string for policy in found)
+
+
 def _self_signed(scope: Scope) -> Iterator[Problem]:
     for use in _uses(scope):
         if use.decoded.issuer == use.decoded.subject:
@@ -214,6 +237,7 @@ CERTIFICATE_RULES: RuleTable = (
     ("CPA-05", _expiry),
     ("CRT-03", _validity),
     ("CRT-15", _key_size),
+    ("CRT-11", _policy),
     ("CRT-09", _self_signed),
     ("TRN-20", _host_name),
 )

@@ -226,11 +226,15 @@ def test_a_state_directory_that_is_a_file_fails(cli: Cli, world: World) -> None:
     assert "correct its rights" in text
 
 
-def test_a_database_that_this_version_cannot_use_is_wrong_configuration(cli: Cli, world: World) -> None:
-    edit(world, 'state = "var"', 'state = "var"\nstore = { url = "postgresql://nobody@nowhere/db" }')
+def test_a_database_server_that_cannot_be_reached_fails_and_no_password_is_shown(
+    cli: Cli, world: World
+) -> None:
+    url = "postgresql://nobody:geheim@127.0.0.1:1/db"
+    edit(world, 'state = "var"', f'state = "var"\nstore = {{ url = "{url}" }}')
     code, text = errors(cli, world)
-    assert code == 78
-    assert "PostgreSQL" in text
+    assert code == 1
+    assert "look whether the server runs" in text
+    assert "geheim" not in text
 
 
 def test_two_listeners_on_one_port_are_wrong(cli: Cli, world: World) -> None:

@@ -21,7 +21,7 @@ def test_each_command_says_of_itself_what_the_list_says(cli: Callable[..., Resul
 @pytest.mark.parametrize(
     "command",
     [
-        *(["check"], ["ping"], ["inspect"], ["db", "migrate"]),
+        *(["check"], ["ping"], ["inspect"], ["reconcile"], ["db", "migrate"]),
         *(["cpa", one] for one in ("check", "show", "list", "add", "withdraw")),
         *(["message", one] for one in ("list", "show", "resend", "retry")),
         *(["verzoek", one] for one in ("list", "show", "retry", "skip", "fetch")),

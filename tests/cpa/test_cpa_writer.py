@@ -72,6 +72,13 @@ def test_each_profile_makes_the_round_trip(written: Written, make: type, profile
     assert ours.sent(SERVICE, "aanleverenMelding") is None
 
 
+def test_in_a_reliable_profile_the_channel_for_signals_names_the_actor_as_well(written: Written) -> None:
+    """The reference adapter answers an Acknowledgment with HTTP 500 where it does not."""
+    for party in parse_cpa(written(Profile.OSB_RM)).parties:
+        actors = {channel.characteristics.actor for channel in party.channels}
+        assert actors == {"urn:oasis:names:tc:ebxml-msg:actor:toPartyMSH"}
+
+
 def _profiles(agreement: Agreement) -> set[Profile | None]:
     found = [agreement.received(SERVICE, action) for action in ("aanleverenMelding", "intrekkenMelding")]
     found += [agreement.sent(SERVICE, action) for action in ("aanleverenMelding", "intrekkenMelding")]

@@ -18,18 +18,21 @@ from adapter.delivery import (
     Temporary,
 )
 from adapter.observe import Metrics
-from adapter.sinks import DirectoryOptions, DirectorySink
+from adapter.sinks import DirectoryOptions, DirectorySink, MailboxOptions, MailboxSink
 from adapter.store import (
     Content,
     Database,
     DeliveryState,
     Direction,
     Done,
+    EventType,
     FileFacts,
     FileKind,
     Flow,
     Job,
     JobKind,
+    LeaseLost,
+    MessageFilter,
     MessageKind,
     MessageState,
     NewDelivery,
@@ -46,11 +49,14 @@ from adapter.store import (
     complete_collection,
     create_delivery,
     delivery_files,
+    find_message_events,
     get_checkpoint,
     get_delivery,
     get_message,
     insert_message,
     jobs_for,
+    mailbox_messages,
+    mark_mailbox_processed,
     park_job,
     record_file,
     record_references,
@@ -227,8 +233,7 @@ async def test_a_verzoek_without_a_message_has_nulls_for_it(house: House) -> Non
     assert [manifest[key] for key in ("cpaId", "messageId", "conversationId", "receivedAt")] == [None] * 4
 
 
-async def deliver_message(house: House, name: str, *payloads: NewPayload, files: Any = ()) -> Handover:
-    message = await house.message(*payloads)
+async def ready_message(house: House, message: int | None, name: str = "m-1@dso", files: Any = ()) -> int:
     new = NewDelivery(
         authority="voorbeeldstad",
         sink="archief",
@@ -238,7 +243,12 @@ async def deliver_message(house: House, name: str, *payloads: NewPayload, files:
         name=name,
         files=files,
     )
-    await house.db.write(create_delivery, new, DELIVER, NOW)
+    return await house.db.write(create_delivery, new, DELIVER, NOW)
+
+
+async def deliver_message(house: House, name: str, *payloads: NewPayload, files: Any = ()) -> Handover:
+    message = await house.message(*payloads)
+    await ready_message(house, message, name, files)
     house.use(sink := FakeSink(Delivered()))
     await house.run()
     assert (await house.db.read(get_message, message)).state is MessageState.PROCESSED
@@ -280,6 +290,81 @@ async def test_a_message_that_came_with_files_of_its_own_keeps_their_paths(house
     file = NewFile(FileKind.PAYLOAD, path="payloads/a.xml", bestandsnaam="a.xml", content=content)
     handover = await deliver_message(house, "m-1@dso", NewPayload(content, "cid"), files=(file,))
     assert [file.path for file in handover.files] == ["payloads/a.xml"]
+
+
+async def notices(house: House) -> list[tuple[int, EventType]]:
+    found = await house.db.read(
+        find_message_events, authorities=None, types=None, filters=MessageFilter(), limit=10
+    )
+    return [(event.message.id, event.type) for event in found]
+
+
+async def in_mailbox(house: House) -> list[int]:
+    boxes = (("voorbeeldstad", "archief"),)
+    found = await house.db.read(mailbox_messages, boxes, MessageFilter(), 10)
+    return [message.id for message in found]
+
+
+async def test_a_message_that_is_kept_is_in_the_mailbox_and_not_processed(house: House) -> None:
+    message = await house.message(NewPayload(await house.store(b"<a/>"), "cid"))
+    delivery = await ready_message(house, message)
+    house.use(MailboxSink(MailboxOptions()))
+    assert (await house.run())[1] == Done(already_finished=True)
+    assert await house.state(delivery) is DeliveryState.DELIVERED
+    assert (await house.db.read(get_message, message)).state is MessageState.RECEIVED
+    assert await house.db.read(jobs_for, JobKind.DELIVER, delivery) == ()
+    assert await in_mailbox(house) == [message]
+    assert await notices(house) == [(message, EventType.RECEIVED)]
+    assert house.counted("delivered") == 1
+    assert await house.db.write(mark_mailbox_processed, message, NOW)
+    assert await in_mailbox(house) == []
+    assert (await house.db.read(get_message, message)).state is MessageState.PROCESSED
+
+
+async def test_with_a_lost_lease_nothing_is_put_into_the_mailbox(house: House) -> None:
+    message = await house.message()
+    delivery = await ready_message(house, message)
+    house.use(MailboxSink(MailboxOptions()))
+    lost = await house.claim(JobKind.DELIVER)
+    await house.db.write(
+        claim_jobs, "other", NOW + timedelta(hours=1), timedelta(1), 1, (), (JobKind.DELIVER,)
+    )
+    with pytest.raises(LeaseLost):
+        await house.deliverer()(lost)
+    assert await house.state(delivery) is DeliveryState.READY
+    assert await in_mailbox(house) == []
+    assert await notices(house) == []
+
+
+async def test_what_another_sink_took_is_in_no_mailbox_and_no_notice(house: House) -> None:
+    await deliver_message(house, "m-1@dso")
+    assert await in_mailbox(house) == []
+    assert await notices(house) == []
+
+
+@pytest.mark.parametrize("flow", Flow)
+async def test_a_sink_cannot_keep_what_is_no_message(house: House, flow: Flow) -> None:
+    if flow is Flow.STAM:
+        delivery = await house.verzoek(await house.message())
+    else:
+        delivery = await ready_message(house, None)
+    house.use(FakeSink(Delivered(keep=True)))
+    outcome = (await house.run())[1]
+    assert isinstance(outcome, Park)
+    assert "no message here to keep" in outcome.reason
+    assert await house.state(delivery) is DeliveryState.READY
+    assert await notices(house) == []
+    assert house.counted("permanent") == 1
+
+
+async def test_damaged_content_is_not_put_into_the_mailbox(house: House, tmp_path: Path) -> None:
+    message = await house.message(NewPayload(await house.store(b"x" * 800), "cid"))
+    await ready_message(house, message)
+    (file,) = spooled_files(tmp_path / "spool")
+    file.unlink()
+    house.use(MailboxSink(MailboxOptions()))
+    assert isinstance((await house.run())[1], Park)
+    assert await in_mailbox(house) == []
 
 
 async def test_temporary_is_a_retry_with_its_wait(house: House) -> None:

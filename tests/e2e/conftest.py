@@ -33,7 +33,7 @@ CHAIN = 60.0
 async def until(condition: Callable[[], Coroutine[Any, Any, bool]], seconds: float = CHAIN) -> None:
     """Wait until a condition holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what another process does sets no event
             await asyncio.sleep(0.05)
 
 
@@ -102,7 +102,9 @@ class Chain:
     def sink(self) -> Path:
         return self.world.authorities[0].sink
 
-    def verzoek(self, number: int = 1, *, documents: tuple[DocumentSpec, ...] | None = None) -> SimulatedVerzoek:
+    def verzoek(
+        self, number: int = 1, *, documents: tuple[DocumentSpec, ...] | None = None
+    ) -> SimulatedVerzoek:
         if documents is None:
             documents = (
                 DocumentSpec("situatietekening.pdf", 200_000),

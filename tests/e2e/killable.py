@@ -10,6 +10,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from io import BufferedWriter
 from pathlib import Path
 from threading import Lock
@@ -22,8 +23,15 @@ from adapter.daemon.sinks import Sinks
 from adapter.delivery import SinkType
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
 from adapter.store import Content, Database, Spool, SpoolWriter, open_database
+from adapter.work import Timing
 
-IDLE = {"claim_jobs", "renew_leases", "release_all", "release_jobs", "import_cpa_file"}
+LEASE = "KILLABLE_LEASE"
+"""Where the environment has the lease of a job in seconds, when it is not the one of the product."""
+
+IDLE = {
+    *("claim_jobs", "renew_leases", "release_all", "release_jobs"),
+    *("import_cpa_file", "keep_schedule", "drop_schedules", "_timed"),
+}
 """What the worker writes all the time, and what happens before anything is received."""
 
 
@@ -65,6 +73,9 @@ class KillingDatabase(Database):
 
     async def read(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         return await self._inner.read(function, *args, **kwargs)
+
+    async def wait_for_change(self, timeout: float, since: int | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.wait_for_change(timeout, since)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -145,7 +156,8 @@ def materials(switch: KillSwitch) -> Materials:
 
         return make_sinks(config, [SinkType("directory", DirectoryOptions, make)])
 
-    return Materials(open_database=database, open_spool=spool, make_sinks=sinks)
+    lease = timedelta(seconds=float(os.environ.get(LEASE, "60")))
+    return Materials(open_database=database, open_spool=spool, make_sinks=sinks, timing=Timing(lease=lease))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ async def test_an_unavailable_verzoek_afhandelen_delays_and_loses_nothing(chain:
 
 async def test_a_stop_in_the_middle_of_collecting_goes_on_where_it_stopped(chain: Chain) -> None:
     await chain.adapter.start()
-    verzoek = chain.verzoek(documents=(DocumentSpec("klein.pdf", 1_000), DocumentSpec("groot.pdf", 30_000_000)))
+    verzoek = chain.verzoek(
+        documents=(DocumentSpec("klein.pdf", 1_000), DocumentSpec("groot.pdf", 30_000_000))
+    )
     chain.dso.faults.cut = {verzoek.documents[1].document_id}
     await chain.dso.announce(chain.world.authorities[0], verzoek)
 
@@ -110,7 +112,9 @@ async def test_a_stop_in_the_middle_of_collecting_goes_on_where_it_stopped(chain
         AgreementPlan(profile=Profile.OSB_RM_S, sync_reply=SyncReplyMode.MSH_SIGNALS_ONLY),
         AgreementPlan(profile=Profile.OSB_RM_S, sign_acknowledgments=False),
     ],
-    ids=lambda plan: f"{plan.profile}-{plan.sync_reply}{'' if plan.sign_acknowledgments else '-unsigned-ack'}",
+    ids=lambda plan: (
+        f"{plan.profile}-{plan.sync_reply}{'' if plan.sign_acknowledgments else '-unsigned-ack'}"
+    ),
 )
 async def test_the_chain_holds_under_each_kind_of_agreement(chain: Chain, plan: AgreementPlan) -> None:
     await chain.adapter.start()

@@ -87,7 +87,10 @@ async def test_the_points_are_all_the_steps_there_are(chain: Chain) -> None:
     await chain.dso.msh.wait_for(sent.message_id)
 
     async def ended() -> bool:
-        return "after _finish#1" in chain.adapter.passed() and "after _end_and_finish#1" in chain.adapter.passed()
+        return (
+            "after _finish#1" in chain.adapter.passed()
+            and "after _end_and_finish#1" in chain.adapter.passed()
+        )
 
     await until(ended)
     await chain.adapter.stop()

@@ -101,7 +101,8 @@ def test_a_signal_is_read_without_problems(name: str, action: SignalAction) -> N
     assert (read.acknowledgment is not None) == (action is SignalAction.ACKNOWLEDGMENT)
     assert (read.error_list is not None) == (action is SignalAction.MESSAGE_ERROR)
     assert read.status_request == ("m0@us" if action is SignalAction.STATUS_REQUEST else None)
-    assert read.status_response == ("m0@us" if action is SignalAction.STATUS_RESPONSE else None)
+    answered = read.status_response.ref_to_message_id if read.status_response is not None else None
+    assert answered == ("m0@us" if action is SignalAction.STATUS_RESPONSE else None)
 
 
 def test_an_acknowledgment_is_read_with_its_references() -> None:

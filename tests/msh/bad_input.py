@@ -1,6 +1,7 @@
 """The cases of docs/bad-input.md: each makes its request against a house, and hands back what was answered."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 from lxml import etree
 
+from adapter.ebms import EncryptionPlan, encrypt_payload
 from adapter.pki import client_context
 from adapter.simulator import SERVICE
 from cpa import Service
@@ -292,10 +294,8 @@ async def raw(house: House, *octets: bytes) -> Response:
             await house.until_receiving()
             writer.write(b"".join(octets[2:]))
         status = int((await reader.readline()).split()[1])
-        await reader.read()
     finally:
-        writer.close()
-        await writer.wait_closed()
+        writer.transport.abort()
     return Response(status, {}, b"")
 
 
@@ -520,13 +520,69 @@ async def larger_than_agreed(house: House) -> Tried:
     return await refused(house, house.draft(parts=[Part(bytes(65_537))]).make())
 
 
-@case("status-request")
-async def status_request(house: House) -> Tried:
-    def ask(root: etree._Element) -> None:
-        request = etree.SubElement(root[1], eb("StatusRequest"), {eb("version"): "2.0"})
-        etree.SubElement(request, eb("RefToMessageId")).text = "some@message"
+@case("foreign-signal")
+async def foreign_signal(house: House) -> Tried:
+    """A business message that acknowledges something by the way."""
 
-    return await refused(house, house.signal("StatusRequest", edit=ask))
+    def acknowledge(root: etree._Element) -> None:
+        entry = etree.SubElement(
+            root[0], eb("Acknowledgment"), {f"{{{SOAP}}}mustUnderstand": "1", eb("version"): "2.0"}
+        )
+        etree.SubElement(entry, eb("Timestamp")).text = "2026-01-01T00:00:00Z"
+        etree.SubElement(entry, eb("RefToMessageId")).text = "some@message"
+
+    return await refused(house, house.draft(before=acknowledge).make())
+
+
+@case("ack-of-next-msh", **with_agreement("strict = true"))
+async def ack_of_next_msh(house: House) -> Tried:
+    def ask(root: etree._Element) -> None:
+        attributes = {
+            f"{{{SOAP}}}mustUnderstand": "1",
+            f"{{{SOAP}}}actor": "urn:oasis:names:tc:ebxml-msg:actor:nextMSH",
+            eb("version"): "2.0",
+            eb("signed"): "false",
+        }
+        etree.SubElement(root[0], eb("AckRequested"), attributes)
+
+    return await refused(house, house.draft(before=ask).make())
+
+
+@case("many-references")
+async def many_references(house: House) -> Tried:
+    def add(root: etree._Element) -> None:
+        manifest = root[1][0]
+        for number in range(2_000):
+            reference = copy.deepcopy(manifest[0])
+            reference.set(f"{{{XLINK}}}href", f"cid:{number}@x")
+            manifest.append(reference)
+
+    return await refused(house, house.draft(before=add).make())
+
+
+def _encrypted(house: House, part: Part, name: str) -> Part:
+    plan = EncryptionPlan(house.keys[name].certificate, part.content_type, part.content_id)
+    octets = b"".join(encrypt_payload([part.content], plan))
+    return replace(part, content=octets, content_type="application/xml")
+
+
+@case("encrypted-for-another")
+async def encrypted_for_another(house: House) -> Tried:
+    part = notification()
+    made = house.draft("rme", parts=[part]).make()
+    return await refused(house, made, wrap(made, parts=[_encrypted(house, part, "rms")]))
+
+
+@case("changed-encrypted-payload")
+async def changed_encrypted_payload(house: House) -> Tried:
+    part = Part(b"x" * 300_000)
+    made = house.draft("rme", parts=[part]).make()
+    encrypted = _encrypted(house, part, "rme")
+    octets = encrypted.content
+    middle = len(octets) // 2
+    changed = b"A" if octets[middle : middle + 1] != b"A" else b"B"
+    octets = octets[:middle] + changed + octets[middle + 1 :]
+    return await refused(house, made, wrap(made, parts=[replace(encrypted, content=octets)]))
 
 
 def texts(name: str, value: str) -> Callable[[etree._Element], None]:

@@ -1,6 +1,8 @@
 """A world with one authority per kind of agreement, and daemons over fresh state in it."""
 
+import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -10,10 +12,11 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp import web
 
 from adapter.config import load_config
 from adapter.daemon import Daemon, Materials
-from adapter.pki import KeyPair, load_key_pair
+from adapter.pki import KeyPair, load_key_pair, server_context
 from adapter.simulator import (
     ACTION,
     DSO_OIN,
@@ -37,7 +40,7 @@ from cpa import (
     write_cpa,
 )
 from cpa.names import OIN_TYPE
-from tests.msh.house import Clock, Entry, House, Judge
+from tests.msh.house import Clock, Entry, House, Judge, Partner, Reply
 
 NEIGHBOUR_OIN = "00000099000000002000"
 HUB_OIN = "00000099000000003000"
@@ -49,9 +52,15 @@ PLANS = {
     "be": AgreementPlan(profile=Profile.OSB_BE),
     "sync": AgreementPlan(sync_reply=SyncReplyMode.MSH_SIGNALS_ONLY),
     "rme": AgreementPlan(profile=Profile.OSB_RM_E),
+    "bes": AgreementPlan(profile=Profile.OSB_BE_S),
+    "bee": AgreementPlan(profile=Profile.OSB_BE_E),
+    "rmsync": AgreementPlan(profile=Profile.OSB_RM, sync_reply=SyncReplyMode.MSH_SIGNALS_ONLY),
+    "rmesync": AgreementPlan(profile=Profile.OSB_RM_E, sync_reply=SyncReplyMode.MSH_SIGNALS_ONLY),
 }
+SYNCHRONOUS = ("sync", "rmsync", "rmesync")
 
 Open = Callable[..., Awaitable[House]]
+Serve = Callable[..., Awaitable[Partner]]
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +75,9 @@ def judge(request: pytest.FixtureRequest) -> Judge:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Its messages go to their sink as they are; `rms` has a second agreement, with a neighbour of DSO-LV."""
     world = create_world(tmp_path_factory.mktemp("world"), PLANS)
-    sync = world.directory / "cpa" / "sync.xml"
-    sync.write_text(sync.read_text().replace('syncReplyMode="none"', 'syncReplyMode="mshSignalsOnly"'))
+    for name in SYNCHRONOUS:
+        sync = world.directory / "cpa" / f"{name}.xml"
+        sync.write_text(sync.read_text().replace('syncReplyMode="none"', 'syncReplyMode="mshSignalsOnly"'))
     for name, oin in (
         ("stranger", STRANGER_OIN),
         ("neighbour", NEIGHBOUR_OIN),
@@ -144,6 +154,19 @@ def logs() -> Iterator[list[Entry]]:
     assert [line for line in lines if not line.get("action")] == []
 
 
+@pytest.fixture(autouse=True, scope="session")
+def keys_are_read_once() -> Iterator[None]:
+    """Checking a private key costs 30 ms, parsing a CPA some, and every daemon here reads the same ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(load_key_pair)
+        for name in ("daemon", "registry"):
+            patch.setattr(f"adapter.daemon.{name}.load_key_pair", once)
+        parsed_once = functools.cache(parse_cpa)
+        for module in ("adapter.daemon.registry", "adapter.authorities.snapshot"):
+            patch.setattr(f"{module}.parse_cpa", parsed_once)
+        yield
+
+
 @pytest.fixture
 async def open_house(
     world: World,
@@ -196,7 +219,8 @@ async def open_house(
 async def close(house: House) -> None:
     """Stop a daemon; once is enough."""
     await house.hang_up()
-    await house.daemon.stop()
+    async with asyncio.timeout(60):
+        await house.daemon.stop()
 
 
 def configuration(
@@ -222,3 +246,25 @@ def configuration(
 async def house(open_house: Open) -> House:
     """A daemon and its partner, in order."""
     return await open_house()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start an endpoint that answers as told, where DSO-LV listens or at another port, with a certificate."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            house: House, *answers: Reply, keys: KeyPair | None = None, port: int | None = None
+        ) -> Partner:
+            partner = Partner(list(answers))
+            app = web.Application(client_max_size=2**27)
+            app.router.add_route("*", "/{path:.*}", partner.handle)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            context = server_context(keys or house.keys["dso"], house.world.trust)
+            site = web.TCPSite(runner, "127.0.0.1", port or house.world.ports.dso_ebms, ssl_context=context)
+            await site.start()
+            return partner
+
+        yield start

@@ -14,11 +14,14 @@ from uuid import uuid4
 
 import aiohttp
 import xmlsec
+from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 from sqlalchemy import Connection, text
 
+from adapter.authorities import Authorities
 from adapter.daemon import Daemon
+from adapter.daemon.registry import Registry, load_keys
 from adapter.ebms import (
     AckRequested,
     Envelope,
@@ -34,12 +37,37 @@ from adapter.ebms import (
     sign_envelope,
     signatures_of,
 )
+from adapter.msh import Submission, SubmittedPayload, Submitter
 from adapter.observe import Metrics
 from adapter.pki import KeyPair, client_context
-from adapter.simulator import ACTION, SERVICE, ReceivedSignal, SentMessage, SimulatedDso, World
-from adapter.store import Database, Job, find_jobs
+from adapter.simulator import (
+    ACTION,
+    REPLY,
+    SERVICE,
+    ReceivedSignal,
+    SentMessage,
+    SimulatedDso,
+    TakenMessage,
+    World,
+)
+from adapter.store import (
+    Database,
+    EventType,
+    Job,
+    MessageFilter,
+    MessageState,
+    Spool,
+    StoredMessage,
+    find_jobs,
+    find_message_events,
+    get_message,
+)
 from cpa import Agreement, Exchange, Frequency, PartyId, Service
 from cpa.names import MSH_SERVICE
+from tests.ebms.conftest import Judge as SignatureJudge
+from tests.ebms.conftest import Signer
+from tests.ebms.encrypted import Receiver as DecryptsFor
+from tests.ebms.encrypted import judge_decrypts
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 EB = "http://www.oasis-open.org/committees/ebxml-msg/schema/msg-header-2_0.xsd"
@@ -254,13 +282,22 @@ class Judge:
             schema = f'<schema xmlns="http://www.w3.org/2001/XMLSchema">{imports}</schema>'
             self.schema = etree.XMLSchema(etree.fromstring(schema.encode()))
 
-    def check(self, octets: bytes, signer: KeyPair) -> bool:
-        """Assert that a message is valid and its signature, if any, holds; whether it is signed."""
+    def check(self, octets: bytes, signer: KeyPair, payloads: Mapping[str, bytes] | None = None) -> bool:
+        """Assert that a message is valid and its signature, if any, holds; whether it is signed.
+
+        `payloads` are the plain ones by Content-ID, each of which the signature must cover.
+        """
         root = etree.fromstring(octets)
         if self.schema is not None:
             for entry in (root, *root[0], *root[1]):  # a SOAP header is a lax wildcard: each by itself too
                 self.schema.assertValid(copy.deepcopy(entry))
         signatures = root.findall(f"{{{SOAP}}}Header/{{{DS}}}Signature")
+        if signatures and payloads:
+            by_xmlsec = SignatureJudge()
+            signed = Signer(signer.private_key, signer.certificate)
+            assert by_xmlsec.verify(octets, signed, dict(payloads))
+            assert {uri.removeprefix("cid:") for uri in by_xmlsec.opened} == set(payloads)
+            return True
         for signature in signatures:
             context = xmlsec.SignatureContext()
             pem = signer.certificate.public_bytes(Encoding.PEM)
@@ -269,7 +306,37 @@ class Judge:
         return bool(signatures)
 
 
+Reply = int | Callable[[bytes], Awaitable[web.Response]]
+"""An HTTP status, or what makes a response of the body of a request."""
+
+
 @dataclass
+class Partner:
+    """An endpoint that answers as told, then with 204; keeps what it was sent."""
+
+    answers: list[Reply]
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        answer = self.answers.pop(0) if self.answers else 204
+        async with self.changed:
+            self.received.append((dict(request.headers), body))
+            self.paths.append(request.path)
+            self.changed.notify_all()
+        if not isinstance(answer, int):
+            return await answer(body)
+        headers = {"Location": "/elsewhere"} if 300 <= answer < 400 else {}
+        return web.Response(status=answer, headers=headers, text="" if answer == 204 else "a page for people")
+
+    async def until(self, number: int) -> None:
+        async with asyncio.timeout(PATIENCE), self.changed:
+            await self.changed.wait_for(lambda: len(self.received) >= number)
+
+
+@dataclass(repr=False)  # pytest-asyncio asks for its text at every start and end, and it holds a world
 class House:
     """One daemon and the simulated DSO-LV before its door; `keys` are all certificates of the world by name."""
 
@@ -322,11 +389,12 @@ class House:
         keys: str | None = "dso",
         path: str = "/ebms",
         method: str = "POST",
+        scheme: str = "https",
         body: AsyncIterator[bytes] | None = None,
     ) -> Response:
         """Send a request with a certificate of the world; `body` is sent instead of that of the request."""
         session = self._session(keys)
-        url = f"https://localhost:{self.world.ports.adapter}{path}"
+        url = f"{scheme}://localhost:{self.world.ports.adapter}{path}"
         async with (
             asyncio.timeout(PATIENCE),
             session.request(
@@ -373,7 +441,66 @@ class House:
         for session in sessions:
             await session.close()
 
+    async def submit(self, name: str = "rms", *payloads: bytes, **wishes: Any) -> StoredMessage:
+        """Submit a message of an authority to DSO-LV; `types` are the Content-Types of its payloads."""
+        authorities = await self.authorities()
+        spool = self.spool()
+        submitter = Submitter(self.db, spool, lambda: authorities, self.clock)
+        types = wishes.pop("types", ["application/xml"] * len(payloads))
+        submitted = []
+        for octets, content_type in zip(payloads, types, strict=True):
+            async with spool.writer() as writer:
+                await writer.write(octets)
+                submitted.append(SubmittedPayload(await writer.commit(), content_type))
+        values: dict[str, Any] = {
+            "authority": name,
+            "cpa_id": self.agreements[name].cpa_id,
+            "service": SERVICE,
+            "action": REPLY,
+        }
+        values["payloads"] = tuple(submitted)
+        return await submitter.submit(Submission(**(values | wishes)))
+
+    def spool(self) -> Spool:
+        """The spool of the daemon."""
+        return Spool(self.state / "spool")
+
+    async def authorities(self) -> Authorities:
+        """The snapshot that the daemon has."""
+        config, metrics = self.daemon.config, Metrics()
+        registry = Registry(config, load_keys(config), self.db, metrics, self.clock)
+        await registry.refresh()
+        return registry.current()
+
+    def pass_time(self, time: timedelta) -> None:
+        """Let time pass, and the worker notice."""
+        self.clock.shift += time
+        self.db.changes.announce()
+
     # --- what came of it
+
+    async def reload(self, message: StoredMessage) -> StoredMessage:
+        """The message as it is now."""
+        return await self.db.read(get_message, message.id)
+
+    async def until_state(self, message: StoredMessage, state: MessageState) -> StoredMessage:
+        """Wait until a message is in a state."""
+
+        async def so() -> bool:
+            return (await self.reload(message)).state is state
+
+        try:
+            await self.until(so)
+        except TimeoutError:
+            raise AssertionError(f"not {state}: {await self.reload(message)}") from None
+        return await self.reload(message)
+
+    async def told(self, message: StoredMessage) -> list[EventType]:
+        """What an application is told of a message."""
+        found = await self.db.read(
+            find_message_events, authorities=None, types=None, filters=MessageFilter(), limit=100
+        )
+        return [event.type for event in found if event.message.id == message.id]
 
     async def answer(self, made: Made, number: int = 1) -> ReceivedSignal:
         """The `number`-th signal about a message that comes to DSO-LV in a session of its own."""
@@ -438,10 +565,24 @@ class House:
     def judge_all(self, judge: Judge) -> None:
         """Everything that the daemon said is valid, and every signature holds."""
         for octets in [signal.envelope for signal in self.dso.msh.received] + self.sent_back:
-            name = next(
-                n for n, a in self.agreements.items() if a.cpa_id == envelope_of(octets).header.cpa_id
-            )
-            judge.check(octets, self.keys[OWNERS.get(name, name)])
+            judge.check(octets, self._owner(octets))
+        for taken in self.dso.msh.taken:
+            judge.check(taken.octets, self._owner(taken.octets), self.plain(taken))
+
+    def _owner(self, octets: bytes) -> KeyPair:
+        """The keys of the authority that sent a message."""
+        cpa_id = envelope_of(octets).header.cpa_id
+        name = next(name for name, agreement in self.agreements.items() if agreement.cpa_id == cpa_id)
+        return self.keys[OWNERS.get(name, name)]
+
+    def plain(self, taken: TakenMessage) -> dict[str, bytes]:
+        """The payloads of a message that came to DSO-LV, decrypted by libxmlsec1 where they are encrypted."""
+        dso = self.keys["dso"]
+        to = DecryptsFor(dso.private_key, dso.certificate)
+        return {
+            content_id: judge_decrypts(octets, to) if b"<xenc:EncryptedData" in octets[:200] else octets
+            for content_id, octets in taken.payloads.items()
+        }
 
 
 OWNERS = {"neighbour": "rms"}

@@ -1,65 +1,16 @@
 """What is to be sent is sent until it is taken, always the same octets, and to nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
 from adapter.ebms import SignalAction
-from adapter.pki import KeyPair, server_context
+from adapter.pki import server_context
 from adapter.store import MessageKind, MessageState, StoredMessage, find_messages
-from tests.msh.conftest import Open, close
-from tests.msh.house import PATIENCE, Draft, House, Judge, Made, envelope_of
-
-
-@dataclass
-class Partner:
-    """An endpoint that answers as told, then with 204; keeps what it was sent."""
-
-    answers: list[int]
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def handle(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        async with self.changed:
-            self.received.append((dict(request.headers), body))
-            self.paths.append(request.path)
-            self.changed.notify_all()
-        status = self.answers.pop(0) if self.answers else 204
-        headers = {"Location": "/elsewhere"} if 300 <= status < 400 else {}
-        return web.Response(status=status, headers=headers, text="" if status == 204 else "a page for people")
-
-    async def until(self, number: int) -> None:
-        async with asyncio.timeout(PATIENCE), self.changed:
-            await self.changed.wait_for(lambda: len(self.received) >= number)
-
-
-Serve = Callable[..., Awaitable[Partner]]
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Start an endpoint at a port with a certificate."""
-    async with AsyncExitStack() as stack:
-
-        async def start(house: House, *answers: int, keys: KeyPair | None = None) -> Partner:
-            partner = Partner(list(answers))
-            app = web.Application()
-            app.router.add_route("*", "/{path:.*}", partner.handle)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            context = server_context(keys or house.keys["dso"], house.world.trust)
-            await web.TCPSite(runner, "127.0.0.1", house.world.ports.dso_ebms, ssl_context=context).start()
-            return partner
-
-        yield start
+from tests.msh.conftest import Open, Serve, close
+from tests.msh.house import PATIENCE, Draft, House, Judge, Made, Partner, envelope_of
 
 
 async def take(house: House, draft: Draft | None = None) -> Made:

@@ -11,14 +11,26 @@ from pydantic import BaseModel
 
 from adapter.config import Config, load_config
 from adapter.delivery import make_sink
-from adapter.sinks import SINK_TYPES
+from adapter.sinks import SINK_TYPES, route_problems
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 REFERENCE = EXAMPLES / "stam-adapter.toml"
 MAIN_FILES = (REFERENCE, EXAMPLES / "municipality.toml", EXAMPLES / "digikoppelaar" / "digikoppelaar.toml")
 
 # What stands in the reference as an example because it has no default, or none that would say anything.
-WITHOUT_DEFAULT = {"cpas", "certificate", "key", "max_message", "service", "action", "users", "tls"}
+WITHOUT_DEFAULT = {
+    "cpas",
+    "certificate",
+    "key",
+    "max_message",
+    "service",
+    "action",
+    "users",
+    "tls",
+    "proxy",
+    "spool",
+    "sink",
+}
 
 
 def uncommented(text: str) -> str:
@@ -52,6 +64,12 @@ def test_an_example_is_a_good_configuration(path: Path) -> None:
         assert authority.routes
         for name, table in authority.sinks.items():
             make_sink(SINK_TYPES, name, table)
+    assert route_problems(config, SINK_TYPES) == ()
+
+
+def test_the_reference_has_every_type_of_sink() -> None:
+    (authority,) = load_config(REFERENCE, {}).authorities.values()
+    assert {table["type"] for table in authority.sinks.values()} == {kind.name for kind in SINK_TYPES}
 
 
 def test_the_reference_is_a_good_configuration_with_every_option_set(whole: Path) -> None:

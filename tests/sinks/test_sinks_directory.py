@@ -263,7 +263,7 @@ def test_a_table_of_the_configuration_becomes_a_sink(place: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({"path": "/a"}, "archief: type: must say what kind of sink this is: directory"),
+        ({"path": "/a"}, "archief: type: must say what kind of sink this is: directory or mailbox"),
         (
             {"type": "directry", "path": "/a"},
             "archief: type: unknown sink type 'directry'; did you mean 'directory'?",

@@ -1,9 +1,10 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from adapter.store import (
     Content,
@@ -17,6 +18,11 @@ from adapter.store import (
     migrate,
     open_database,
 )
+from adapter.store.postgres import PostgresDatabase, postgres_engine
+from adapter.store.sqlite import sqlite_engine, sqlite_path
+from tests.postgresql import apart
+
+R = TypeVar("R")
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -26,15 +32,51 @@ def now() -> datetime:
     return NOW
 
 
+only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+"""For what is about how the embedded database does it."""
+
+
+def on_store(url: str, state: Path, run: Callable[[Connection], R]) -> R:
+    """Run a function over the database that a URL names, beside everything else."""
+    if url == "sqlite":
+        engine = sqlite_engine(sqlite_path(state), writes=True)
+        with engine.begin() as connection:
+            result = run(connection)
+        engine.dispose()
+        return result
+
+    async def work() -> R:
+        beside = postgres_engine(url)
+        async with beside.begin() as connection:
+            found = await connection.run_sync(run)
+        await beside.dispose()
+        return found
+
+    return apart(work)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """The database that the test runs on: each in turn."""
+    return str(request.param)
+
+
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    migrate("sqlite", tmp_path / "state")
+def url(backend: str, request: pytest.FixtureRequest) -> str:
+    return "sqlite" if backend == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def state(url: str, tmp_path: Path) -> Path:
+    migrate(url, tmp_path / "state")
     return tmp_path / "state"
 
 
 @pytest.fixture
-async def db(state: Path) -> AsyncIterator[Database]:
-    database = open_database("sqlite", state, exclusive=True)
+async def db(url: str, state: Path) -> AsyncIterator[Database]:
+    database = open_database(url, state, exclusive=True)
+    if isinstance(database, PostgresDatabase):
+        await database.listen()
     yield database
     await database.close()
 

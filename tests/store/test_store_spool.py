@@ -3,8 +3,9 @@ import errno
 import hashlib
 import io
 import os
+import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,20 @@ async def test_a_short_write_is_continued(spool: Spool, monkeypatch: pytest.Monk
     monkeypatch.setattr("adapter.store.spool.FileIO", Stingy)
     content = await put(spool, BIG)
     await spool.verify(content)
+
+
+async def test_in_a_shared_spool_only_what_is_old_is_swept(spool: Spool, tmp_path: Path) -> None:
+    day = timedelta(days=1)
+    contents = []
+    for _ in range(2):
+        async with spool.writer() as writer:
+            await writer.write(bytes(300_000))
+            contents.append(await writer.commit())
+    old, young = (spool.path_of(content) for content in contents)
+    assert old is not None
+    assert young is not None
+    moment = time.time() - 2 * day.total_seconds()
+    os.utime(old, (moment, moment))
+    assert await spool.sweep((), day) == 1
+    assert (old.exists(), young.exists()) == (False, True)
+    assert await spool.sweep(()) == 1

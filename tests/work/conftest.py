@@ -31,10 +31,16 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The database that the test runs on: each in turn."""
+    return "sqlite" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
-async def db(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Database]:
-    migrate("sqlite", tmp_path)
-    database = open_database("sqlite", tmp_path, exclusive=True)
+async def db(url: str, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Database]:
+    migrate(url, tmp_path)
+    database = open_database(url, tmp_path, exclusive=True)
     clock.db = database
     yield database
     await database.close()

@@ -16,6 +16,7 @@ from adapter.store import (
     NewJob,
     Park,
     Retry,
+    StoreUnavailable,
     add_job,
     claim_jobs,
     count_jobs,
@@ -330,6 +331,18 @@ async def test_stopping_puts_back_what_does_not_end_in_time(
 
 async def test_a_worker_that_was_not_started_can_be_stopped(db: Database, clock: FakeClock) -> None:
     await Worker(db, {}, RetryPolicy(), clock=clock).stop(GRACE)
+
+
+async def test_a_worker_stops_when_the_store_is_gone(
+    db: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(*_args: Any, **_kwargs: Any) -> Any:
+        raise StoreUnavailable("the server does not run")
+
+    worker = Worker(db, {}, RetryPolicy(), clock=clock)
+    await worker.start()
+    monkeypatch.setattr(db, "write", write)
+    await worker.stop(GRACE)
 
 
 async def test_the_worker_outlives_a_store_that_fails(

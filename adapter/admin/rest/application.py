@@ -1,0 +1,50 @@
+"""The application API, put together: its routes behind the guard, and its description."""
+
+import re
+from typing import Final
+
+from aiohttp import web
+
+from adapter.admin.auth import Users, load_users
+from adapter.admin.logins import FailedLogins
+from adapter.admin.rest.api import ApplicationApi, Call
+from adapter.admin.rest.guard import Answer, answer_as_text, guarded, identify
+from adapter.admin.rest.openapi import describe
+from adapter.admin.rest.routes import ROUTES, Route
+from adapter.config import Role
+
+BASE: Final = "/service/rest/v19"
+"""Where the API is served: the path of the reference adapter."""
+
+DESCRIPTION: Final = "/openapi.json"
+
+_VARIABLE = re.compile(r"\{(\w+)(\*?)\}")
+
+
+def create_api_app(api: ApplicationApi) -> web.Application:
+    """The API as an application of its own, to be added under `BASE`.
+
+    Raises ConfigProblem where the token of a user cannot be used.
+    """
+    users: Users = load_users(api.config.admin.users)
+    app = web.Application(middlewares=[answer_as_text(api), identify(api, users, FailedLogins())])
+    for route in ROUTES:
+        app.router.add_route(route.method, _pattern(route), guarded(route.role, route.answer))
+    app.router.add_route("GET", DESCRIPTION, guarded(Role.LOOK, _describing()))
+    return app
+
+
+def _describing() -> Answer:
+    document = describe(ROUTES, BASE)
+
+    async def answer(_call: Call) -> web.StreamResponse:
+        return web.json_response(document)
+
+    return answer
+
+
+def _pattern(route: Route) -> str:
+    """The path for the router: a variable takes anything but a slash, which its value has escaped."""
+    return _VARIABLE.sub(
+        lambda match: f"{{{match[1]}:.+}}" if match[2] else f"{{{match[1]}:[^/]+}}", route.path
+    )
