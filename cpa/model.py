@@ -462,6 +462,20 @@ class PartyInfo:
     doc_exchanges: tuple[DocExchange, ...]
     overrides: tuple[OverrideMshActionBinding, ...]
 
+    def certificates_in_use(self) -> Iterator[tuple[Certificate, str]]:
+        """The certificates that the channels of this party refer to, each with what it is for; some more than once."""
+        for exchange in self.doc_exchanges:
+            if exchange.sender and exchange.sender.non_repudiation:
+                yield exchange.sender.non_repudiation.certificate, "signing"
+            if exchange.receiver and exchange.receiver.digital_envelope:
+                yield exchange.receiver.digital_envelope.certificate, "encryption"
+        for transport in self.transports:
+            sender, receiver = transport.sender, transport.receiver
+            if sender and sender.security and sender.security.certificate:
+                yield sender.security.certificate, "TLS client"
+            if receiver and receiver.security:
+                yield receiver.security.certificate, "TLS server"
+
     def is_known_as(self, party: PartyId | str) -> bool:
         """Whether this is the party with this PartyId (value and type), or with this PartyId value."""
         if isinstance(party, PartyId):

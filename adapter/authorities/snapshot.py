@@ -24,6 +24,7 @@ from cpa import (
     PartyId,
     PartyInfo,
     Service,
+    SyncReplyMode,
     agreement_for,
     parse_cpa,
 )
@@ -203,6 +204,15 @@ def _know(document: AgreementDocument, config: AuthorityConfig) -> KnownAgreemen
         ) from problem
     except CpaError as problem:
         raise AuthorityProblem(f"{where}: {problem}; ask for a correct CPA and add it again") from problem
+    if any(
+        channel.characteristics.sync_reply_mode is SyncReplyMode.RESPONSE_ONLY
+        for party in agreement.document.parties
+        for channel in party.channels
+    ):
+        # business messages never come back in a response, and signals would have no way at all (SYN-01)
+        raise AuthorityProblem(
+            f"{where}: syncReplyMode responseOnly is not supported; ask for none or mshSignalsOnly"
+        )
     settings = config.agreements.get(document.cpa_id) or AgreementConfig()
     return KnownAgreement(document.authority, agreement, settings, _oins(agreement.them))
 

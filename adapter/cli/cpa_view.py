@@ -1,6 +1,5 @@
 """A CPA as a person or a machine reads it: parties, actions with what was agreed for them, certificates."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -122,22 +121,8 @@ def _id(certificate: Certificate | None) -> str | None:
 def _uses(party: PartyInfo) -> dict[str, list[str]]:
     """What each certificate of a party is used for, by its id."""
     uses: dict[str, list[str]] = {}
-    for certificate, use in _certificates_in_use(party):
+    for certificate, use in party.certificates_in_use():
         named = uses.setdefault(certificate.id, [])
         if use not in named:
             named.append(use)
     return uses
-
-
-def _certificates_in_use(party: PartyInfo) -> Iterator[tuple[Certificate, str]]:
-    for exchange in party.doc_exchanges:
-        if exchange.sender and exchange.sender.non_repudiation:
-            yield exchange.sender.non_repudiation.certificate, "signing"
-        if exchange.receiver and exchange.receiver.digital_envelope:
-            yield exchange.receiver.digital_envelope.certificate, "encryption"
-    for transport in party.transports:
-        sender, receiver = transport.sender, transport.receiver
-        if sender and sender.security and sender.security.certificate:
-            yield sender.security.certificate, "TLS client"
-        if receiver and receiver.security:
-            yield receiver.security.certificate, "TLS server"

@@ -309,6 +309,13 @@ def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, 
 SinkTable = Annotated[Mapping[str, Any], AfterValidator(_sink_table)]
 
 
+class KeyFiles(_Section):
+    """``[[authorities.<name>.spare_keys]]``: a further certificate of an authority, with its key."""
+
+    certificate: ConfigPath
+    key: ConfigPath
+
+
 class AuthorityConfig(_Section):
     """``[authorities.<name>]``: one competent authority, with what it agreed, and where its messages go."""
 
@@ -316,6 +323,7 @@ class AuthorityConfig(_Section):
     cpas: tuple[ConfigPath, ...] = ()
     certificate: ConfigPath
     key: ConfigPath
+    spare_keys: tuple[KeyFiles, ...] = ()
     agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )

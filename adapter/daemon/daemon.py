@@ -21,7 +21,7 @@ from adapter.daemon.counting import JobCounter, watch_backlog
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.reconciling import reconcile_plans
-from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.registry import Registry, load_keys, load_spare_keys
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router
 from adapter.daemon.sinks import Sinks, make_sinks
@@ -101,6 +101,7 @@ class Daemon:
         config, clock = self.config, self.materials.clock
         _warn_about(config)
         keys = await asyncio.to_thread(load_keys, config)
+        spare_keys = await asyncio.to_thread(load_spare_keys, config)
         trust = load_trust(config)
         sinks = self.materials.make_sinks(config)
         for sink in sinks.values():
@@ -114,7 +115,7 @@ class Daemon:
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(db, registry.current, trust, config.outgoing, test)
+        partners = Partners(db, registry.current, trust, config.outgoing, test, spare_keys)
         self._closing.push_async_callback(partners.close)
         sources = Sources(config, keys, trust, clock)
         self._closing.push_async_callback(sources.close)

@@ -61,6 +61,18 @@ def load_keys(config: Config) -> Mapping[str, KeyPair]:
     return keys
 
 
+def load_spare_keys(config: Config) -> Mapping[str, tuple[KeyPair, ...]]:
+    """The spare key pairs of every authority that has any. Raises ConfigProblem as `load_keys` does."""
+    try:
+        return {
+            name: tuple(load_key_pair(files.certificate, files.key) for files in authority.spare_keys)
+            for name, authority in config.authorities.items()
+            if authority.spare_keys
+        }
+    except KeyProblem as problem:
+        raise ConfigProblem([f"spare_keys: {problem}"]) from problem
+
+
 @dataclass(slots=True)
 class Registry:
     """Holds the snapshot; `current` is what everybody asks for the authorities of the moment."""

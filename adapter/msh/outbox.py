@@ -21,10 +21,11 @@ from sqlalchemy import Connection
 
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.ebms import SKEW, OutgoingPayload, package_message
-from adapter.msh.partners import Partners
+from adapter.msh.partners import MissingKey, Partners
 from adapter.msh.responses import ResponseReader
 from adapter.net import NetProblem
 from adapter.observe import Metrics, bound, get_logger
+from adapter.pki import KeyPair
 from adapter.store import (
     OPEN,
     Database,
@@ -123,8 +124,13 @@ class Outbox:
             endpoint = exchange.endpoint
         except CpaError as problem:
             return Retry(str(problem), patient=True)
+        try:
+            keys = await self.partners.keys_for(known, exchange)
+        except MissingKey as problem:
+            log.warning("no key to connect with", action="partner.key_missing", reason=str(problem))
+            return Retry(str(problem), patient=True)
         await self.db.write(note_attempt, message.id, self.clock())
-        sent = await self._post(known, endpoint, message)
+        sent = await self._post(known, endpoint, keys, message)
         self._report(message, endpoint, sent)
         if sent.is_taken and sent.body:
             await self.responses.read(known, message, sent.body)
@@ -140,9 +146,11 @@ class Outbox:
             return f"no acknowledgment after {message.attempts} attempts"
         return None
 
-    async def _post(self, known: KnownAgreement, endpoint: str, message: StoredMessage) -> Sent:
+    async def _post(
+        self, known: KnownAgreement, endpoint: str, keys: KeyPair, message: StoredMessage
+    ) -> Sent:
         target = await self.partners.address(known, endpoint)
-        client = self.partners.client(known, target)
+        client = self.partners.client(known, target, keys)
         body = package_message(
             message.envelope,
             [self._payload(payload) for payload in await self.db.read(message_payloads, message.id)],

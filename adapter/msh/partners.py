@@ -4,19 +4,25 @@ A client checks that the server's certificate carries the OIN of the partner, or
 anything (TLS-08). Clients are kept, so that a busy partner costs one handshake, and closed with the daemon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.config import OutgoingConfig
 from adapter.net import HttpClient
-from adapter.pki import TrustStore
-from adapter.store import Database, list_endpoint_overrides
+from adapter.pki import KeyPair, TrustStore
+from adapter.store import Database, list_certificate_overrides, list_endpoint_overrides
+from cpa import Exchange
 
 _Wanted = tuple[x509.Certificate, frozenset[str], str, bool]
+
+
+class MissingKey(Exception):
+    """An operator asked for a certificate whose key we do not have."""
 
 
 @dataclass(slots=True)
@@ -31,6 +37,7 @@ class Partners:
     trust: TrustStore
     outgoing: OutgoingConfig
     test: bool
+    spare_keys: Mapping[str, tuple[KeyPair, ...]] = field(default_factory=dict)
     _clients: dict[_Wanted, HttpClient] = field(default_factory=dict)
 
     async def address(self, known: KnownAgreement, endpoint: str) -> str:
@@ -38,10 +45,32 @@ class Partners:
         overrides = await self.db.read(list_endpoint_overrides, [known.authority])
         return next((one.destination for one in overrides if one.source == endpoint), endpoint)
 
-    def client(self, known: KnownAgreement, endpoint: str) -> HttpClient:
-        """The client for an endpoint of the partner of an agreement."""
+    async def keys_for(self, known: KnownAgreement, exchange: Exchange) -> KeyPair:
+        """The key pair to connect with: the authority's, or the one that an operator put in its place (CPA-17).
+
+        Raises MissingKey where the certificate of an override is none of ours: nothing is sent with another.
+        """
+        authority = self.authorities().by_name[known.authority]
+        named = exchange.client_certificate
+        if named is None or named.der is None:
+            return authority.keys
+        overrides = await self.db.read(list_certificate_overrides, [known.authority])
+        fitting = [o for o in overrides if o.source == named.der and o.cpa_id in {None, known.cpa_id}]
+        if not fitting:
+            return authority.keys
+        # one for the agreement itself goes before one for all
+        wanted = max(fitting, key=lambda override: override.cpa_id is not None).destination
+        for pair in (authority.keys, *self.spare_keys.get(known.authority, ())):
+            if pair.certificate.public_bytes(Encoding.DER) == wanted:
+                return pair
+        raise MissingKey(
+            f"the client certificate of {known.cpa_id} is overridden by one whose key is not configured; "
+            f"add it to [[authorities.{known.authority}.spare_keys]], or remove the override"
+        )
+
+    def client(self, known: KnownAgreement, endpoint: str, keys: KeyPair) -> HttpClient:
+        """The client for an endpoint of the partner of an agreement, with these keys."""
         host = urlsplit(endpoint).hostname or ""
-        keys = self.authorities().by_name[known.authority].keys
         lenient = self.test and known.is_loopback
         # all that a client depends on: a changed agreement gets another one only where that makes a difference
         wanted = (keys.certificate, known.connecting_oins, host, lenient)

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from adapter.authorities import KnownAgreement
-from adapter.ebms import MSH_SERVICE, MessageHeader, Party, SignalAction, build_signal, serialize
-from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host
+from adapter.ebms import SignalAction, build_signal, serialize
+from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host, request_header
 from adapter.store import Direction, MessageKind, NewMessage
-from cpa import Service
 
 PING_LIFE: Final = timedelta(seconds=60)
 """How long an answer to a Ping is awaited by default."""
@@ -25,17 +24,7 @@ def new_ping(
     make_id: IdMaker = new_message_id,
 ) -> NewMessage:
     """A Ping to the partner of an agreement, to be stored with `reply.send_job` (PNG-02)."""
-    message_id = make_id(own_host(known))
-    header = MessageHeader(
-        sender=Party(known.agreement.us.ids[:1]),
-        receiver=Party(known.agreement.them.ids[:1]),
-        cpa_id=known.cpa_id,
-        conversation_id=message_id,
-        service=Service(MSH_SERVICE),
-        action=SignalAction.PING,
-        message_id=message_id,
-        timestamp=now,
-    )
+    header = request_header(known, SignalAction.PING, message_id=make_id(own_host(known)), now=now)
     return message_row(
         known,
         header,

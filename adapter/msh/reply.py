@@ -14,6 +14,7 @@ from lxml import etree
 
 from adapter.authorities import Authority, KnownAgreement
 from adapter.ebms import (
+    MSH_SERVICE,
     TO_PARTY_MSH,
     Acknowledgment,
     EbmsError,
@@ -32,7 +33,7 @@ from adapter.ebms import (
 )
 from adapter.msh.sign import sign
 from adapter.store import Direction, JobKind, MessageKind, NewJob, NewMessage
-from cpa import CpaError, PartyId
+from cpa import CpaError, PartyId, Service
 
 PONG_LIFE: Final = timedelta(minutes=5)
 """How long it makes sense to send a Pong: whoever waits for it longer has given up."""
@@ -130,6 +131,22 @@ def own_host(known: KnownAgreement) -> str:
     except CpaError:
         return "stam-adapter"
     return urlsplit(endpoint).hostname or "stam-adapter"
+
+
+def request_header(
+    known: KnownAgreement, action: SignalAction, *, message_id: str, now: datetime
+) -> MessageHeader:
+    """The header of a request that we send as an MSH (Ping, StatusRequest), which starts a conversation of its own."""
+    return MessageHeader(
+        sender=Party(known.agreement.us.ids[:1]),
+        receiver=Party(known.agreement.them.ids[:1]),
+        cpa_id=known.cpa_id,
+        conversation_id=message_id,
+        service=Service(MSH_SERVICE),
+        action=action,
+        message_id=message_id,
+        timestamp=now,
+    )
 
 
 def send_job(known: KnownAgreement) -> NewJob:

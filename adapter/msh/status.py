@@ -9,15 +9,12 @@ from sqlalchemy import Connection
 
 from adapter.authorities import KnownAgreement
 from adapter.ebms import (
-    MSH_SERVICE,
-    MessageHeader,
-    Party,
     SignalAction,
     StatusResponse,
     build_status_request,
     serialize,
 )
-from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host, party_text
+from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host, party_text, request_header
 from adapter.store import (
     Direction,
     MessageKind,
@@ -26,7 +23,6 @@ from adapter.store import (
     StoredMessage,
     find_messages,
 )
-from cpa import Service
 
 STATUS_LIFE: Final = timedelta(seconds=60)
 """How long an answer to a StatusRequest is awaited by default."""
@@ -84,17 +80,7 @@ def new_status_request(
     make_id: IdMaker = new_message_id,
 ) -> NewMessage:
     """A StatusRequest about a message we sent, to be stored with `reply.send_job` (STS-02)."""
-    message_id = make_id(own_host(known))
-    header = MessageHeader(
-        sender=Party(known.agreement.us.ids[:1]),
-        receiver=Party(known.agreement.them.ids[:1]),
-        cpa_id=known.cpa_id,
-        conversation_id=message_id,
-        service=Service(MSH_SERVICE),
-        action=SignalAction.STATUS_REQUEST,
-        message_id=message_id,
-        timestamp=now,
-    )
+    header = request_header(known, SignalAction.STATUS_REQUEST, message_id=make_id(own_host(known)), now=now)
     return message_row(
         known,
         header,

@@ -39,7 +39,7 @@ def _uses(scope: Scope) -> Iterator[_Use]:
     """Certificates in use; trust anchors are not, since they may be those of others."""
     for party in scope.document.parties:
         purposes: dict[str, tuple[Certificate, list[str]]] = {}
-        for certificate, purpose in _purposes(party):
+        for certificate, purpose in party.certificates_in_use():
             known = purposes.setdefault(certificate.id, (certificate, []))[1]
             if purpose not in known:
                 known.append(purpose)
@@ -47,20 +47,6 @@ def _uses(scope: Scope) -> Iterator[_Use]:
             decoded = _decode(certificate)
             if decoded is not None:
                 yield _Use(party, certificate, tuple(named), decoded)
-
-
-def _purposes(party: PartyInfo) -> Iterator[tuple[Certificate, str]]:
-    for exchange in party.doc_exchanges:
-        if exchange.sender and exchange.sender.non_repudiation:
-            yield exchange.sender.non_repudiation.certificate, "signing"
-        if exchange.receiver and exchange.receiver.digital_envelope:
-            yield exchange.receiver.digital_envelope.certificate, "encryption"
-    for transport in party.transports:
-        sender, receiver = transport.sender, transport.receiver
-        if sender and sender.security and sender.security.certificate:
-            yield sender.security.certificate, "TLS client"
-        if receiver and receiver.security:
-            yield receiver.security.certificate, "TLS server"
 
 
 def _decode(certificate: Certificate) -> x509.Certificate | None:

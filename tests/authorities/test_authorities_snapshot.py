@@ -129,6 +129,17 @@ def test_an_agreement_of_other_parties_is_left_out_with_the_reason(world: World,
     assert "correct `party` of the authority" in problems[0]
 
 
+def test_a_channel_whose_business_responses_come_back_in_the_response_is_refused(
+    world: World, config: Config
+) -> None:
+    current = documents(world)[0]
+    wrong = current.document.replace(b'syncReplyMode="none"', b'syncReplyMode="responseOnly"')
+    document = AgreementDocument(current.authority, current.cpa_id, wrong)
+    authorities, problems = build_authorities(config.authorities, keys(world), [document], "1")
+    assert authorities.find_agreement(current.cpa_id) is None
+    assert "responseOnly is not supported" in problems[0]
+
+
 def test_an_agreement_of_an_authority_that_is_gone_is_nobodys(world: World, config: Config) -> None:
     rest = {"anderstad": config.authorities["anderstad"]}
     authorities, problems = build_authorities(rest, keys(world), documents(world), "1")

@@ -20,6 +20,7 @@ MAIN_FILES = (REFERENCE, EXAMPLES / "municipality.toml", EXAMPLES / "digikoppela
 # What stands in the reference as an example because it has no default, or none that would say anything.
 WITHOUT_DEFAULT = {
     "cpas",
+    "spare_keys",
     "certificate",
     "key",
     "max_message",
