@@ -6,7 +6,8 @@ from adapter.simulator.api import DEFAULT_BASE, ApiSettings, LoggedRequest, Verz
 from adapter.simulator.content import GeneratedContent
 from adapter.simulator.dso import SimulatedDso
 from adapter.simulator.faults import Faults
-from adapter.simulator.msh import Payload, ReceivedSignal, SentMessage, SimulatedMsh, TakenMessage
+from adapter.simulator.msh import SimulatedMsh
+from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage
 from adapter.simulator.specs import DocumentSpec, VerzoekSpec, random_spec, verzoeknummer
 from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek, make_verzoek, notification_xml
 from adapter.simulator.world import (

@@ -10,7 +10,8 @@ from aiohttp import web
 from adapter.pki import server_context
 from adapter.simulator.api import ApiSettings, VerzoekAfhandelenApi
 from adapter.simulator.faults import Faults
-from adapter.simulator.msh import Payload, SentMessage, SimulatedMsh
+from adapter.simulator.msh import SimulatedMsh
+from adapter.simulator.records import Payload, SentMessage
 from adapter.simulator.verzoeken import SimulatedVerzoek, notification_xml
 from adapter.simulator.world import ACTION, SERVICE, World, WorldAuthority
 

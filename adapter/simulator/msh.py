@@ -21,15 +21,9 @@ from adapter.ebms import (
     FaultCode,
     MessageHeader,
     MimeProblem,
-    MultipartParser,
-    OutgoingBody,
     OutgoingPayload,
-    PartBegin,
-    PartData,
     Party,
-    ReferenceDigest,
     SignalAction,
-    SignatureRefused,
     SoapFault,
     StatusResponse,
     build_acknowledgment,
@@ -38,21 +32,20 @@ from adapter.ebms import (
     build_signal,
     build_status_response,
     package_message,
-    parse_content_type,
     read_envelope,
     reference_digests,
-    references_match,
     reply_header,
     serialize,
     sign_envelope,
     signatures_of,
-    verify_signature,
 )
 from adapter.msh import new_message_id
 from adapter.net import HttpClient, NetProblem
 from adapter.observe import get_logger
 from adapter.pki import KeyPair, TrustStore
 from adapter.simulator.faults import Faults
+from adapter.simulator.judging import SignalJudge
+from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage, unpack
 from cpa import Agreement, Exchange, Frequency, PartyInfo, Service
 from cpa.names import MSH_SERVICE
 
@@ -62,77 +55,6 @@ _MAX_SIGNAL = 1024 * 1024
 _MAX_BODY = 256 * 1024 * 1024
 HOST = "dso.example"
 """Host part of the message ids: the domain is reserved, nobody has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A payload to send, whole in memory: what DSO-LV sends over ebMS is small."""
-
-    content: bytes
-    content_type: str = "application/xml"
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SentMessage:
-    """A message that was sent: its octets, how its signature refers to them, and the HTTP answer.
-
-    `status` is None where the connection was cut before there was an answer, or the message got lost.
-    """
-
-    message_id: str
-    conversation_id: str
-    cpa_id: str
-    body: OutgoingBody
-    envelope: bytes
-    references: tuple[ReferenceDigest, ...]
-    status: int | None
-    response: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedSignal:
-    """A signal that came back, in the HTTP response or to our endpoint.
-
-    `problems` says what is wrong with it: an acknowledgment must be signed and hold the references of the message
-    where that was asked.
-    """
-
-    action: str
-    ref_to_message_id: str | None
-    envelope: bytes
-    problems: tuple[str, ...] = ()
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """The error codes, of a MessageError."""
-        listed = read_envelope(self.envelope).error_list
-        return tuple(error.code for error in listed.errors) if listed is not None else ()
-
-
-@dataclass(frozen=True, slots=True)
-class TakenMessage:
-    """A business message that the adapter sent us, with its payloads by Content-ID as they came over the line.
-
-    `types` are the Content-Types of the payloads, `body` the whole body and `headers` those of the request.
-    """
-
-    envelope: Envelope
-    octets: bytes
-    payloads: Mapping[str, bytes]
-    types: Mapping[str, str]
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class _NoPayloads:
-    """A signal has no payloads; a signature over one that refers to any does not hold."""
-
-    def digest(self, content_id: str, algorithm: str) -> bytes:  # noqa: ARG002 - a protocol
-        raise KeyError(content_id)
-
-    def read(self, content_id: str, limit: int) -> bytes:  # noqa: ARG002 - a protocol
-        raise KeyError(content_id)
 
 
 @dataclass(slots=True)
@@ -339,7 +261,7 @@ class SimulatedMsh:
     async def _receive(self, request: web.Request) -> web.Response:
         try:
             body = await request.read()
-            octets, payloads, types = _unpack(body, request.headers.get("Content-Type", ""))
+            octets, payloads, types = unpack(body, request.headers.get("Content-Type", ""))
             envelope = read_envelope(octets)
         except (SoapFault, MimeProblem, ContentTypeProblem) as problem:
             log.info("not understood", action="simulator.fault", reason=str(problem))
@@ -362,9 +284,9 @@ class SimulatedMsh:
 
     async def _note(self, octets: bytes) -> None:
         envelope = read_envelope(octets)
-        signal = ReceivedSignal(
-            envelope.header.action, envelope.header.ref_to_message_id, octets, tuple(self._judge(envelope))
-        )
+        problems = SignalJudge(self.agreements, self.sent).judge(envelope)
+        header = envelope.header
+        signal = ReceivedSignal(header.action, header.ref_to_message_id, octets, tuple(problems))
         log.info(
             f"{signal.action} received",
             action="simulator.signal",
@@ -374,38 +296,6 @@ class SimulatedMsh:
         async with self._changed:
             self.received.append(signal)
             self._changed.notify_all()
-
-    def _judge(self, envelope: Envelope) -> list[str]:
-        """What is wrong with a signal about a message of ours (2.3)."""
-        found = [str(problem) for problem in envelope.problems]
-        original = self.sent.get(envelope.header.ref_to_message_id or "")
-        if original is None:
-            return [*found, "it is about no message of ours"]
-        if original.conversation_id != envelope.header.conversation_id:
-            found.append("it has another ConversationId than the message")
-        found.extend(self._judge_signature(envelope))
-        if envelope.acknowledgment is not None:
-            found.extend(_judge_acknowledgment(envelope.acknowledgment, original))
-        return found
-
-    def _judge_signature(self, envelope: Envelope) -> list[str]:
-        exchange = self.agreements[envelope.header.cpa_id].received_signal(envelope.header.action)
-        original = read_envelope(self.sent[envelope.header.ref_to_message_id or ""].envelope)
-        asked = original.ack_requested is not None and original.ack_requested.signed
-        if not signatures_of(envelope.root):
-            return ["it is not signed"] if asked and envelope.acknowledgment is not None else []
-        if exchange.signing_certificate is None:
-            return ["it is signed, but the agreement names no certificate"]
-        try:
-            verify_signature(
-                envelope.root,
-                certificate=exchange.signing_certificate.x509,
-                payloads=_NoPayloads(),
-                required_cids=(),
-            )
-        except SignatureRefused as refused:
-            return [f"its signature does not hold: {refused}"]
-        return []
 
     async def _pong(self, agreement: Agreement, ping: Envelope) -> web.Response:
         """Answer a Ping: in the response of a synchronous channel, else in a session of its own."""
@@ -489,23 +379,6 @@ class SimulatedMsh:
         task.add_done_callback(self._tasks.discard)
 
 
-def _judge_acknowledgment(acknowledgment: Acknowledgment, original: SentMessage) -> list[str]:
-    if acknowledgment.ref_to_message_id != original.message_id:
-        return ["eb:Acknowledgment and its header are about two messages"]
-    asked = read_envelope(original.envelope).ack_requested
-    if asked is None:
-        return ["no acknowledgment was asked for"]
-    if not asked.signed:
-        return []
-    parent = acknowledgment.references[0].getparent() if acknowledgment.references else None
-    copied = reference_digests(parent) if parent is not None else ()
-    return (
-        []
-        if references_match(original.references, copied)
-        else ["its references are not those of the message"]
-    )
-
-
 def _outgoing(payload: Payload) -> OutgoingPayload:
     content = payload.content
     return OutgoingPayload(
@@ -525,24 +398,3 @@ def _damage(root: etree._Element) -> None:
     """Change something that was signed."""
     for element in root.iter("{*}ConversationId"):
         element.text = f"{element.text}-damaged"
-
-
-def _unpack(body: bytes, content_type: str) -> tuple[bytes, Mapping[str, bytes], Mapping[str, str]]:
-    """The SOAP part, and payloads and their types by Content-ID; the SOAP part comes first, as the adapter sends it."""
-    parsed = parse_content_type(content_type)
-    if not parsed.is_multipart:
-        return body, {}, {}
-    parser = MultipartParser(parsed.parameters.get("boundary", "").encode("latin-1", "replace"))
-    parts: list[tuple[str, bytearray]] = []
-    types: dict[str, str] = {}
-    for event in (*parser.feed(body), *parser.close()):
-        match event:
-            case PartBegin(headers):
-                parts.append((headers.content_id or "", bytearray()))
-                types[headers.content_id or ""] = headers.get("Content-Type") or ""
-            case PartData(data):
-                parts[-1][1].extend(data)
-            case _:
-                pass
-    payloads = {content_id: bytes(data) for content_id, data in parts[1:]}
-    return bytes(parts[0][1]), payloads, {content_id: types[content_id] for content_id in payloads}
