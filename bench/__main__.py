@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import platform
 import shutil
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -180,6 +182,8 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=SIZES["1 GB"], help="largest payload, in octets")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
+    # The simulated partner logs each acknowledgment: a line per message would hide the table and cost the load CPU.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(prefix="stam-bench-") as directory:
         figures = asyncio.run(run(arguments, Path(directory)))
     if arguments.json is not None:
