@@ -81,8 +81,10 @@ async def until_answered(house: House, message: StoredMessage, attempt: int = 1)
     """Wait until an attempt is over, and the next one is due at its time."""
 
     async def so() -> bool:
-        jobs = [job for job in await house.jobs() if job.subject == message.id]
-        return (await house.reload(message)).attempts == attempt and [j.state for j in jobs] == ["ready"]
+        if (await house.reload(message)).attempts != attempt:
+            return False
+        # In this order: a job seen ready before the attempt was counted may be under way by now.
+        return [job.state for job in await house.jobs() if job.subject == message.id] == ["ready"]
 
     await house.until(so)
     return await house.reload(message)
