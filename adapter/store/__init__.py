@@ -12,7 +12,7 @@ from adapter.store.agreements import (
     withdraw_agreement,
 )
 from adapter.store.audit import Checked, Finding, find_orphans, orphans_in, verify_contents
-from adapter.store.claiming import claim_jobs, renew_leases
+from adapter.store.claiming import claim_jobs, next_due, renew_leases
 from adapter.store.collecting import (
     Collected,
     FileFacts,
@@ -46,8 +46,6 @@ from adapter.store.jobs import (
     Done,
     Job,
     JobOutcome,
-    Lane,
-    LaneBacklog,
     NewJob,
     Park,
     Retry,
@@ -57,18 +55,14 @@ from adapter.store.jobs import (
     find_jobs,
     finish_job,
     jobs_for,
-    lane_backlogs,
-    lanes,
-    next_due,
     park_job,
-    pause_lane,
     release_all,
     release_jobs,
     remove_jobs,
-    resume_lane,
     retry_job,
     unpark_jobs,
 )
+from adapter.store.lanes import Lane, LaneBacklog, lane_backlogs, lanes, pause_lane, resume_lane
 from adapter.store.lock import daemon_is_running
 from adapter.store.locking import lock_name
 from adapter.store.mailbox import (

@@ -1,19 +1,43 @@
-"""Claiming: which worker does which jobs, and until when."""
+"""Claiming: which worker does which jobs, until when, and when there is something to claim again.
+
+Statements are made once: making one costs several times what running it does.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain, zip_longest
-from typing import Any
+from itertools import chain, islice, zip_longest
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_, select
-from sqlalchemy import update as sql_update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
-from adapter.store.columns import UtcDateTime
-from adapter.store.jobs import Job, held_by, job_of, paused_lanes
+from adapter.store.columns import RowId, UtcDateTime
+from adapter.store.jobs import Job, held_by, job_of
+from adapter.store.lanes import paused_lanes
 from adapter.store.schema import job
 from adapter.store.states import JobState
+
+_NOW: Final = bindparam("now", type_=UtcDateTime)
+_LANE: Final = bindparam("in_lane", type_=Text)
+_KINDS: Final = bindparam("kinds", expanding=True, type_=Text)
+_FULL: Final = bindparam("full", expanding=True, type_=Text)
+_SPARE: Final = bindparam("spare", expanding=True, type_=RowId)
+_WANTED: Final = bindparam("wanted", expanding=True, type_=RowId)
+_OPEN_LANE: Final = and_(job.c.lane.not_in(_FULL), job.c.lane.not_in(paused_lanes()))
 
 
 def claim_jobs(
@@ -37,21 +61,17 @@ def claim_jobs(
     """
     if limit <= 0 or not kinds:
         return []
+    asked = {"now": now, "kinds": tuple(kinds), "full": tuple(full_lanes)}
     waiting: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in _expired(conn, now, full_lanes, kinds, spare):
+    for row in conn.execute(_EXPIRED, {**asked, "spare": tuple(spare)}):
         waiting[row.lane].append(row)
-    for name in _lanes_with_ready_jobs(conn, full_lanes):
-        waiting[name] += _due_in_lane(conn, name, now, limit, kinds)
+    for lane in conn.execute(_LANES, {"full": tuple(full_lanes)}).scalars():
+        waiting[lane] += conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": limit})
     by_turns = _longest_waiting_first(
         [rows[: _room(name, room, lane_limit, limit)] for name, rows in waiting.items()]
     )
-    claimed: list[Job] = []
-    for row in filter(None, chain.from_iterable(zip_longest(*by_turns))):
-        if len(claimed) == limit:
-            break
-        taken = _take(conn, row, owner, now, now + lease)
-        claimed += [] if taken is None else [taken]
-    return claimed
+    wanted = list(filter(None, chain.from_iterable(zip_longest(*by_turns))))
+    return _take(conn, wanted, limit, {"now": now, "lease_owner": owner, "lease_until": now + lease})
 
 
 def renew_leases(conn: Connection, owner: str, ids: Collection[int], until: datetime) -> set[int]:
@@ -59,67 +79,44 @@ def renew_leases(conn: Connection, owner: str, ids: Collection[int], until: date
     if not ids:
         return set()
     result = conn.execute(
-        sql_update(job)
-        .where(job.c.id.in_(ids), *held_by(owner))
-        .values(lease_until=until)
-        .returning(job.c.id)
+        update(job).where(job.c.id.in_(ids), *held_by(owner)).values(lease_until=until).returning(job.c.id)
     )
     return set(result.scalars())
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
-    return or_(
-        and_(job.c.state == JobState.READY, job.c.not_before <= now),
-        and_(job.c.state == JobState.RUNNING, job.c.lease_until <= now),
+def next_due(conn: Connection, kinds: Collection[str], *, after: datetime) -> datetime | None:
+    """When the next job of these kinds is due, or its lease expires, after this moment; None when there is none.
+
+    Jobs in paused lanes do not count: a change of the lane wakes the worker.
+    """
+    row = conn.execute(_NEXT_DUE, {"kinds": tuple(kinds), "now": after}).one()
+    return min(filter(None, row), default=None)
+
+
+def _expired() -> Select[Any]:
+    query = select(job).where(
+        job.c.state == JobState.RUNNING,
+        job.c.lease_until <= _NOW,
+        job.c.id.not_in(_SPARE),
+        job.c.kind.in_(_KINDS),
+        _OPEN_LANE,
     )
+    return query.order_by(job.c.not_before, job.c.id).with_for_update(skip_locked=True)
 
 
-def _expired(
-    conn: Connection,
-    now: datetime,
-    full_lanes: Collection[str],
-    kinds: Collection[str],
-    spare: Collection[int],
-) -> Sequence[Row[Any]]:
-    query = (
-        select(job)
-        .where(
-            job.c.state == JobState.RUNNING,
-            job.c.lease_until <= now,
-            job.c.id.not_in(spare),
-            job.c.kind.in_(kinds),
-            *_open_lanes(full_lanes),
-        )
-        .order_by(job.c.not_before, job.c.id)
-    )
-    return conn.execute(query.with_for_update(skip_locked=True)).all()
-
-
-def _lanes_with_ready_jobs(conn: Connection, full_lanes: Collection[str]) -> list[str]:
+def _lanes_with_ready_jobs() -> Select[Any]:
     # From one lane to the next over the index: what it costs grows with the lanes, not with the jobs.
     ready = job.c.state == JobState.READY
     found = select(func.min(job.c.lane).label("lane")).where(ready).cte("lanes_found", recursive=True)
     following = select(func.min(job.c.lane)).where(ready, job.c.lane > found.c.lane).scalar_subquery()
     found = found.union_all(select(following).where(found.c.lane.is_not(None)))
-    query = select(found.c.lane).where(
-        found.c.lane.is_not(None), found.c.lane.not_in(full_lanes), found.c.lane.not_in(paused_lanes())
+    return select(found.c.lane).where(
+        found.c.lane.is_not(None), found.c.lane.not_in(_FULL), found.c.lane.not_in(paused_lanes())
     )
-    return list(conn.execute(query).scalars())
 
 
-def _open_lanes(full_lanes: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    return (job.c.lane.not_in(full_lanes), job.c.lane.not_in(paused_lanes()))
-
-
-def _room(name: str, room: Mapping[str, int] | None, lane_limit: int | None, limit: int) -> int:
-    default = limit if lane_limit is None else lane_limit
-    return max(0, default if room is None else room.get(name, default))
-
-
-def _due_in_lane(
-    conn: Connection, name: str, now: datetime, limit: int, kinds: Collection[str]
-) -> Sequence[Row[Any]]:
-    """Find the first due jobs of a lane, of each order key at most its first, and none if that key runs."""
+def _due_in_lane() -> Select[Any]:
+    """The first due jobs of a lane, of each order key at most its first, and none if that key runs."""
     other = job.alias()
     goes_before = or_(
         other.c.not_before < job.c.not_before,
@@ -134,53 +131,95 @@ def _due_in_lane(
                 and_(
                     other.c.state == JobState.READY,
                     other.c.lane == job.c.lane,
-                    other.c.kind.in_(kinds),
+                    other.c.kind.in_(_KINDS),
                     goes_before,
                 ),
             ),
         )
         .exists()
     )
-    query = (
+    return (
         select(job)
         .where(
             job.c.state == JobState.READY,
-            job.c.lane == name,
-            job.c.not_before <= now,
-            job.c.kind.in_(kinds),
+            job.c.lane == _LANE,
+            job.c.not_before <= _NOW,
+            job.c.kind.in_(_KINDS),
             or_(job.c.order_key.is_(None), ~in_the_way),
         )
         .order_by(job.c.not_before, job.c.id)
-        .limit(limit)
+        .limit(bindparam("at_most"))
         .with_for_update(skip_locked=True)
     )
-    return conn.execute(query).all()
+
+
+def _first(due: Column[datetime], state: JobState) -> ScalarSelect[datetime]:
+    # The first by an index, not the least of all: what it costs does not grow with the jobs that wait.
+    query = select(due).where(
+        job.c.state == state, due > _NOW, job.c.kind.in_(_KINDS), job.c.lane.not_in(paused_lanes())
+    )
+    return query.order_by(due).limit(1).scalar_subquery()
+
+
+_EXPIRED: Final = _expired()
+_LANES: Final = _lanes_with_ready_jobs()
+_DUE_IN_LANE: Final = _due_in_lane()
+_NEXT_DUE: Final = select(
+    _first(job.c.not_before, JobState.READY), _first(job.c.lease_until, JobState.RUNNING)
+)
+_CLAIM: Final = (
+    update(job)
+    .where(
+        job.c.id.in_(_WANTED),
+        or_(
+            and_(job.c.state == JobState.READY, job.c.not_before <= _NOW),
+            and_(job.c.state == JobState.RUNNING, job.c.lease_until <= _NOW),
+        ),
+    )
+    .values(
+        state=JobState.RUNNING,
+        attempts=job.c.attempts + 1,
+        first_attempt_at=func.coalesce(job.c.first_attempt_at, _NOW),
+    )
+    .returning(*job.c)
+)
+
+
+def _room(name: str, room: Mapping[str, int] | None, lane_limit: int | None, limit: int) -> int:
+    default = limit if lane_limit is None else lane_limit
+    return max(0, default if room is None else room.get(name, default))
 
 
 def _longest_waiting_first(per_lane: Sequence[Sequence[Row[Any]]]) -> list[Sequence[Row[Any]]]:
     return sorted((rows for rows in per_lane if rows), key=lambda rows: (rows[0].not_before, rows[0].id))
 
 
-def _take(conn: Connection, row: Row[Any], owner: str, now: datetime, until: datetime) -> Job | None:
-    """Claim one job; None when another worker, or another job with its order key, was first."""
-    statement = (
-        sql_update(job)
-        .where(job.c.id == row.id, job.c.attempts == row.attempts, _due(now))
-        .values(
-            state=JobState.RUNNING,
-            lease_owner=owner,
-            lease_until=until,
-            attempts=job.c.attempts + 1,
-            first_attempt_at=func.coalesce(job.c.first_attempt_at, literal(now, UtcDateTime())),
-        )
-        .returning(*job.c)
-    )
-    if row.order_key is None:
-        taken = conn.execute(statement).one_or_none()
-    else:
-        try:
-            with conn.begin_nested():
-                taken = conn.execute(statement).one_or_none()
-        except IntegrityError:  # the unique index on running order keys: that key runs
-            return None
-    return None if taken is None else job_of(taken)
+def _take(conn: Connection, wanted: Sequence[Row[Any]], limit: int, claim: Mapping[str, Any]) -> list[Job]:
+    """Claim the first `limit` of these jobs, without those whose order key another job took meanwhile.
+
+    The rows are locked, so that nobody else claims them. An order key has no row to lock: there the unique index on
+    running order keys decides, one job at a time.
+    """
+    taken: dict[int, Job] = {}
+    left = iter(wanted)
+    while some := list(islice(left, limit - len(taken))):
+        taken |= _claim(conn, [row.id for row in some if row.order_key is None], claim)
+        for row in some:
+            if row.order_key is not None:
+                taken |= _claim_in_order(conn, row.id, claim)
+    return [taken[row.id] for row in wanted if row.id in taken]
+
+
+def _claim(conn: Connection, ids: Sequence[int], claim: Mapping[str, Any]) -> dict[int, Job]:
+    if not ids:
+        return {}
+    rows = conn.execute(_CLAIM, {**claim, "wanted": ids})
+    return {row.id: job_of(row) for row in rows}
+
+
+def _claim_in_order(conn: Connection, job_id: int, claim: Mapping[str, Any]) -> dict[int, Job]:
+    try:
+        with conn.begin_nested():
+            return _claim(conn, [job_id], claim)
+    except IntegrityError:  # the unique index on running order keys: that key runs
+        return {}

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy import update as sql_update
 
+from adapter.store.columns import RowId
 from adapter.store.jobs import NewJob, add_job, remove_jobs
 from adapter.store.locking import lock_name
 from adapter.store.problems import NotFound, StaleState
@@ -137,6 +138,35 @@ _SELECT = select(delivery, *_MESSAGE_COLUMNS).select_from(
     delivery.outerjoin(message, delivery.c.message == message.c.id)
 )
 
+# Made once: making a statement costs several times what running it does. What an UPDATE sets comes as parameters.
+_ROW = bindparam("row", type_=RowId)
+_INSERT = insert(delivery).returning(delivery.c.id)
+_INSERT_FILES = insert(delivery_file)
+_GET = _SELECT.where(delivery.c.id == _ROW)
+_FILES = select(delivery_file).where(delivery_file.c.delivery == _ROW).order_by(delivery_file.c.position)
+_NAMED = (
+    select(delivery.c.id)
+    .where(
+        delivery.c.authority == bindparam("of_authority"),
+        delivery.c.sink == bindparam("of_sink"),
+        delivery.c.name == bindparam("wanted"),
+    )
+    .limit(1)
+)
+_MOVE = (
+    sql_update(delivery)
+    .where(delivery.c.id == _ROW, delivery.c.state.in_(bindparam("expected", expanding=True)))
+    .returning(delivery.c.flow, delivery.c.sink, delivery.c.message)
+)
+_CHECKPOINTS = (
+    select(checkpoint).where(checkpoint.c.delivery == _ROW).order_by(checkpoint.c.at, checkpoint.c.step)
+)
+_ADD_CHECKPOINT = insert(checkpoint)
+_SET_CHECKPOINT = sql_update(checkpoint).where(
+    checkpoint.c.delivery == _ROW, checkpoint.c.step == bindparam("of_step")
+)
+_NO_CONTENT = {"size": None, "sha256": None, "inline": None, "spool_key": None}
+
 
 def create_delivery(conn: Connection, new: NewDelivery, job: NewJob | None, now: datetime) -> int:
     """Make a delivery, its files and the job that follows; return its id."""
@@ -157,7 +187,7 @@ def create_delivery(conn: Connection, new: NewDelivery, job: NewJob | None, now:
         "created_at": now,
         "updated_at": now,
     }
-    row_id: int = conn.execute(insert(delivery).values(values).returning(delivery.c.id)).scalar_one()
+    row_id: int = conn.execute(_INSERT, values).scalar_one()
     add_files(conn, row_id, new.files)
     if job is not None:
         add_job(conn, job, new.authority, row_id, now)
@@ -172,7 +202,7 @@ def get_delivery(conn: Connection, row_id: int) -> StoredDelivery:
         NotFound: there is no such delivery.
 
     """
-    row = conn.execute(_SELECT.where(delivery.c.id == row_id)).one_or_none()
+    row = conn.execute(_GET, {"row": row_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {row_id}")
     return StoredDelivery(**row._mapping)
@@ -209,8 +239,7 @@ def find_deliveries(
 
 def delivery_files(conn: Connection, row_id: int) -> tuple[StoredFile, ...]:
     """Get the files of a delivery, in their order."""
-    query = select(delivery_file).where(delivery_file.c.delivery == row_id)
-    return tuple(_file(row) for row in conn.execute(query.order_by(delivery_file.c.position)))
+    return tuple(_file(row) for row in conn.execute(_FILES, {"row": row_id}))
 
 
 def set_delivery_state(
@@ -248,12 +277,8 @@ def move_delivery(
         The flow, sink and message of the delivery.
 
     """
-    row = conn.execute(
-        sql_update(delivery)
-        .where(delivery.c.id == row_id, delivery.c.state.in_(expected))
-        .values(state=new, reason=reason, updated_at=now, processed_at=processed_at)
-        .returning(delivery.c.flow, delivery.c.sink, delivery.c.message)
-    ).one_or_none()
+    values = {"state": new, "reason": reason, "updated_at": now, "processed_at": processed_at}
+    row = conn.execute(_MOVE, {"row": row_id, "expected": tuple(expected), **values}).one_or_none()
     if row is None:
         raise StaleState(f"delivery {row_id} is not {' or '.join(expected)}, so it does not become {new}")
     add_delivery_event(conn, row_id, _action(row.flow, said or new), now, reason=reason)
@@ -284,16 +309,14 @@ def set_checkpoint(
     conn: Connection, delivery_id: int, step: str, value: Mapping[str, Any], now: datetime
 ) -> None:
     """Store that a step was done; what was remembered of it before is replaced."""
-    key = {"delivery": delivery_id, "step": step}
     values = {"value": dict(value), "at": now}
-    if not conn.execute(sql_update(checkpoint).filter_by(**key).values(values)).rowcount:
-        conn.execute(insert(checkpoint).values(key | values))
+    if not conn.execute(_SET_CHECKPOINT, {"row": delivery_id, "of_step": step, **values}).rowcount:
+        conn.execute(_ADD_CHECKPOINT, {"delivery": delivery_id, "step": step, **values})
 
 
 def checkpoints(conn: Connection, delivery_id: int) -> tuple[Checkpoint, ...]:
     """The steps that were done, oldest first."""
-    query = select(checkpoint).where(checkpoint.c.delivery == delivery_id)
-    rows = conn.execute(query.order_by(checkpoint.c.at, checkpoint.c.step))
+    rows = conn.execute(_CHECKPOINTS, {"row": delivery_id})
     return tuple(Checkpoint(row.step, row.value, row.at) for row in rows)
 
 
@@ -302,9 +325,9 @@ def _action(flow: Flow, what: str) -> str:
 
 
 def _free_name(conn: Connection, new: NewDelivery) -> str:
-    query = select(delivery.c.name).filter_by(authority=new.authority, sink=new.sink)
+    of_sink = {"of_authority": new.authority, "of_sink": new.sink}
     count, name = 1, new.name
-    while conn.execute(query.where(delivery.c.name == name).limit(1)).first() is not None:
+    while conn.execute(_NAMED, {**of_sink, "wanted": name}).first() is not None:
         count += 1
         name = f"{new.name}-{count}"
     return name
@@ -312,21 +335,23 @@ def _free_name(conn: Connection, new: NewDelivery) -> str:
 
 def add_files(conn: Connection, delivery_id: int, files: Sequence[NewFile]) -> None:
     """Insert the rows of the files of a delivery, in this order."""
-    for position, new in enumerate(files):
-        conn.execute(
-            insert(delivery_file).values(
-                delivery=delivery_id,
-                position=position,
-                kind=new.kind,
-                href=new.href,
-                path=new.path,
-                bestandsnaam=new.bestandsnaam,
-                document_id=new.document_id,
-                vertrouwelijk=new.vertrouwelijk,
-                content_type=new.content_type,
-                **({} if new.content is None else content_values(new.content)),
-            )
-        )
+    rows = [
+        {
+            "delivery": delivery_id,
+            "position": position,
+            "kind": new.kind,
+            "href": new.href,
+            "path": new.path,
+            "bestandsnaam": new.bestandsnaam,
+            "document_id": new.document_id,
+            "vertrouwelijk": new.vertrouwelijk,
+            "content_type": new.content_type,
+            **(_NO_CONTENT if new.content is None else content_values(new.content)),
+        }
+        for position, new in enumerate(files)
+    ]
+    if rows:
+        conn.execute(_INSERT_FILES, rows)
 
 
 def content_values(content: Content) -> dict[str, Any]:

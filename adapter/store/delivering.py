@@ -1,8 +1,9 @@
 """The end of a delivery: the other side took it, or it is kept until an application fetched it."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from adapter.store.deliveries import move_delivery
 from adapter.store.messages import set_message_state
@@ -10,6 +11,8 @@ from adapter.store.notices import add_message_notice
 from adapter.store.problems import StaleState
 from adapter.store.schema import delivery, message
 from adapter.store.states import DeliveryState, EventType, Flow, MessageState
+
+_STATE: Final = select(message.c.state).where(message.c.id == bindparam("row")).with_for_update()
 
 
 def complete_delivery(
@@ -35,8 +38,7 @@ def complete_delivery(
 
 def mark_message_processed(conn: Connection, message_row: int, now: datetime) -> None:
     """Move a received message to PROCESSED; one that is so already, or is gone, stays as it is."""
-    query = select(message.c.state).where(message.c.id == message_row).with_for_update()
-    if conn.execute(query).scalar_one_or_none() is MessageState.RECEIVED:
+    if conn.execute(_STATE, {"row": message_row}).scalar_one_or_none() is MessageState.RECEIVED:
         set_message_state(conn, message_row, MessageState.RECEIVED, MessageState.PROCESSED, None, now)
 
 

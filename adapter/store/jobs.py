@@ -7,25 +7,13 @@ holds whatever the workers do.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    case,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select
 from sqlalchemy import update as sql_update
 
-from adapter.store.columns import UtcDateTime
 from adapter.store.problems import LeaseLost
-from adapter.store.schema import delivery, job, lane
+from adapter.store.schema import delivery, job
 from adapter.store.states import DeliveryState, JobKind, JobState
 from adapter.store.timeline import add_delivery_event, add_message_event
 
@@ -99,43 +87,33 @@ class Park:
 JobOutcome = Done | Retry | Park
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """A lane that was paused at least once."""
-
-    name: str
-    paused: bool
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LaneBacklog:
-    """A lane with the jobs in it, by their state."""
-
-    name: str
-    paused: bool
-    reason: str | None
-    jobs: Mapping[JobState, int]
+# Made once: making a statement costs several times what running it does. What an UPDATE sets comes as parameters.
+_INSERT: Final = insert(job).returning(job.c.id)
+_CLAIMED: Final = (
+    job.c.id == bindparam("claimed_id"),
+    job.c.lease_owner == bindparam("claimed_by"),
+    # The count of attempts tells this claim from a later one by the same owner.
+    job.c.attempts == bindparam("claimed_attempts"),
+    job.c.state == JobState.RUNNING,
+)
+_DELETE_CLAIMED: Final = delete(job).where(*_CLAIMED)
+_UPDATE_CLAIMED: Final = sql_update(job).where(*_CLAIMED)
 
 
 def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: datetime) -> int:
     """Make a job; return its id."""
-    result = conn.execute(
-        insert(job)
-        .values(
-            kind=new.kind,
-            authority=authority,
-            lane=new.lane,
-            order_key=new.order_key,
-            subject=subject,
-            state=JobState.READY,
-            not_before=new.not_before or now,
-            attempts=0,
-            created_at=now,
-        )
-        .returning(job.c.id)
-    )
-    row_id: int = result.scalar_one()
+    values = {
+        "kind": new.kind,
+        "authority": authority,
+        "lane": new.lane,
+        "order_key": new.order_key,
+        "subject": subject,
+        "state": JobState.READY,
+        "not_before": new.not_before or now,
+        "attempts": 0,
+        "created_at": now,
+    }
+    row_id: int = conn.execute(_INSERT, values).scalar_one()
     return row_id
 
 
@@ -146,7 +124,7 @@ def finish_job(conn: Connection, done: Job) -> None:
         LeaseLost: the job is no longer held under this claim; the transaction must not be committed.
 
     """
-    _require_lease(conn.execute(delete(job).where(*_claimed_as(done))).rowcount, done)
+    _require_lease(conn.execute(_DELETE_CLAIMED, _claim_of(done)).rowcount, done)
 
 
 def retry_job(conn: Connection, again: Job, not_before: datetime, reason: str, now: datetime) -> None:
@@ -254,87 +232,22 @@ def count_waiting(conn: Connection) -> Mapping[str, int]:
     return {row.authority: row.waiting for row in conn.execute(query)}
 
 
-def next_due(
-    conn: Connection, kinds: Collection[str] | None = None, *, after: datetime | None = None
-) -> datetime | None:
-    """When the next job is due, or its lease expires, after this moment; None when there is none.
-
-    Jobs in paused lanes do not count: a change of the lane wakes the worker.
-    """
-    due = case((job.c.state == JobState.RUNNING, job.c.lease_until), else_=job.c.not_before)
-    query = select(func.min(due)).where(
-        job.c.state.in_((JobState.READY, JobState.RUNNING)), job.c.lane.not_in(paused_lanes())
-    )
-    if kinds is not None:
-        query = query.where(job.c.kind.in_(kinds))
-    if after is not None:
-        query = query.where(due > literal(after, UtcDateTime()))
-    moment: datetime | None = conn.execute(query).scalar_one()
-    return moment
-
-
-def pause_lane(conn: Connection, name: str, reason: str) -> None:
-    """Let no job of a lane be claimed until it is resumed; jobs that run are not touched."""
-    _set_lane(conn, name, True, reason)
-
-
-def resume_lane(conn: Connection, name: str) -> None:
-    """Let the jobs of a lane be claimed again."""
-    _set_lane(conn, name, False, None)
-
-
-def lanes(conn: Connection) -> tuple[Lane, ...]:
-    """The lanes that are or were paused."""
-    return tuple(Lane(*row) for row in conn.execute(select(lane).order_by(lane.c.name)))
-
-
-def lane_backlogs(conn: Connection) -> tuple[LaneBacklog, ...]:
-    """Every lane that has jobs or was ever paused, by name."""
-    counted: dict[str, dict[JobState, int]] = {}
-    query = select(job.c.lane, job.c.state, func.count()).group_by(job.c.lane, job.c.state)
-    for name, state, count in conn.execute(query):
-        counted.setdefault(name, {})[state] = count
-    known = {one.name: one for one in lanes(conn)}
-    return tuple(
-        LaneBacklog(
-            name,
-            paused=name in known and known[name].paused,
-            reason=known[name].reason if name in known else None,
-            jobs=counted.get(name, {}),
-        )
-        for name in sorted(counted.keys() | known.keys())
-    )
-
-
-def _set_lane(conn: Connection, name: str, paused: bool, reason: str | None) -> None:
-    values = {"paused": paused, "reason": reason}
-    if not conn.execute(sql_update(lane).where(lane.c.name == name).values(values)).rowcount:
-        conn.execute(insert(lane).values(name=name, **values))
-
-
-def paused_lanes() -> Select[tuple[str]]:
-    """Select the names of the lanes that are paused."""
-    return select(lane.c.name).where(lane.c.paused)
-
-
 def held_by(owner: str) -> tuple[ColumnElement[bool], ...]:
     """The conditions under which a job runs for this owner."""
     return (job.c.lease_owner == owner, job.c.state == JobState.RUNNING)
 
 
-def _claimed_as(claimed: Job) -> tuple[ColumnElement[bool], ...]:
-    # The count of attempts tells this claim from a later one by the same owner.
-    return (
-        job.c.id == claimed.id,
-        job.c.lease_owner == claimed.lease_owner,
-        job.c.attempts == claimed.attempts,
-        job.c.state == JobState.RUNNING,
-    )
+def _claim_of(claimed: Job) -> dict[str, Any]:
+    return {
+        "claimed_id": claimed.id,
+        "claimed_by": claimed.lease_owner,
+        "claimed_attempts": claimed.attempts,
+    }
 
 
 def _end_claim(conn: Connection, claimed: Job, values: Mapping[str, Any]) -> int:
-    statement = sql_update(job).where(*_claimed_as(claimed))
-    return conn.execute(statement.values(lease_owner=None, lease_until=None, **values)).rowcount
+    let_go = {"lease_owner": None, "lease_until": None}
+    return conn.execute(_UPDATE_CLAIMED, {**_claim_of(claimed), **let_go, **values}).rowcount
 
 
 def _require_lease(changed: int, claimed: Job) -> None:

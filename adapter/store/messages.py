@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy import update as sql_update
 
+from adapter.store.columns import RowId
 from adapter.store.jobs import NewJob, add_job
 from adapter.store.notices import NOTICE_OF_STATE, add_message_notice
 from adapter.store.problems import NotFound, StaleState
@@ -112,6 +113,26 @@ class StoredPayload:
     headers: Headers
 
 
+_GIVEN: Final = tuple(field.name for field in fields(NewMessage))
+# Made once: making a statement costs several times what running it does. What an UPDATE sets comes as parameters.
+_ROW: Final = bindparam("row", type_=RowId)
+_INSERT: Final = insert(message).returning(message.c.id)
+_INSERT_PAYLOADS: Final = insert(payload)
+_GET: Final = select(message).where(message.c.id == _ROW)
+_PAYLOADS: Final = select(payload).where(payload.c.message == _ROW).order_by(payload.c.position)
+_MOVE: Final = (
+    sql_update(message)
+    .where(message.c.id == _ROW, message.c.state.in_(bindparam("expected", expanding=True)))
+    .returning(message.c.kind, message.c.direction)
+)
+_ATTEMPT: Final = (
+    sql_update(message)
+    .where(message.c.id == _ROW)
+    .values(attempts=message.c.attempts + 1)
+    .returning(message.c.kind, message.c.attempts)
+)
+
+
 def insert_message(
     conn: Connection,
     new: NewMessage,
@@ -138,11 +159,9 @@ def add_message_row(
     conn: Connection, new: NewMessage, state: MessageState, reason: str | None, now: datetime
 ) -> int:
     """Insert the row of a message, and nothing else; return its id."""
-    values = {field.name: getattr(new, field.name) for field in fields(new)}
-    statement = insert(message).values(
-        **values, state=state, reason=reason, created_at=now, updated_at=now, attempts=0
-    )
-    row_id: int = conn.execute(statement.returning(message.c.id)).scalar_one()
+    values = {name: getattr(new, name) for name in _GIVEN}
+    rest = {"state": state, "reason": reason, "created_at": now, "updated_at": now, "attempts": 0}
+    row_id: int = conn.execute(_INSERT, values | rest).scalar_one()
     return row_id
 
 
@@ -164,7 +183,7 @@ def add_payloads(conn: Connection, message_row: int, payloads: Sequence[NewPaylo
         for position, new in enumerate(payloads)
     ]
     if rows:
-        conn.execute(insert(payload), rows)
+        conn.execute(_INSERT_PAYLOADS, rows)
 
 
 def get_message(conn: Connection, row_id: int) -> StoredMessage:
@@ -174,7 +193,7 @@ def get_message(conn: Connection, row_id: int) -> StoredMessage:
         NotFound: there is no such message.
 
     """
-    row = conn.execute(select(message).where(message.c.id == row_id)).one_or_none()
+    row = conn.execute(_GET, {"row": row_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no message {row_id}")
     return _stored(row)
@@ -241,8 +260,7 @@ def find_outgoing(
 
 def message_payloads(conn: Connection, row_id: int) -> tuple[StoredPayload, ...]:
     """Get the payloads of a message, in their order."""
-    query = select(payload).where(payload.c.message == row_id).order_by(payload.c.position)
-    return tuple(_payload(row) for row in conn.execute(query))
+    return tuple(_payload(row) for row in conn.execute(_PAYLOADS, {"row": row_id}))
 
 
 def set_message_state(
@@ -262,12 +280,8 @@ def set_message_state(
 
     """
     states = (expected,) if isinstance(expected, MessageState) else tuple(expected)
-    row = conn.execute(
-        sql_update(message)
-        .where(message.c.id == row_id, message.c.state.in_(states))
-        .values(state=new, reason=reason, updated_at=now)
-        .returning(message.c.kind, message.c.direction)
-    ).one_or_none()
+    values = {"row": row_id, "expected": states, "state": new, "reason": reason, "updated_at": now}
+    row = conn.execute(_MOVE, values).one_or_none()
     if row is None:
         raise StaleState(f"message {row_id} is not {' or '.join(states)}, so it does not become {new}")
     add_message_event(conn, row_id, message_action(row.kind, new), now, reason=reason)
@@ -283,12 +297,7 @@ def note_attempt(conn: Connection, row_id: int, now: datetime) -> None:
         NotFound: there is no such message.
 
     """
-    row = conn.execute(
-        sql_update(message)
-        .where(message.c.id == row_id)
-        .values(attempts=message.c.attempts + 1, updated_at=now)
-        .returning(message.c.kind, message.c.attempts)
-    ).one_or_none()
+    row = conn.execute(_ATTEMPT, {"row": row_id, "updated_at": now}).one_or_none()
     if row is None:
         raise NotFound(f"there is no message {row_id}")
     add_message_event(conn, row_id, message_action(row.kind, "attempted"), now, attempts=row.attempts)

@@ -7,11 +7,10 @@ so a message is neither lost (noted before it was stored) nor taken twice (store
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, insert, select
-from sqlalchemy import update as sql_update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Table, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from adapter.store.jobs import NewJob, add_job, jobs_for
 from adapter.store.messages import (
@@ -28,6 +27,9 @@ from adapter.store.schema import job as job_table
 from adapter.store.schema import message, received_id, refused_body
 from adapter.store.states import JobKind, JobState, MessageState
 from adapter.store.timeline import add_message_event
+
+_Key = Mapping[str, str]
+"""The values of a primary key, by the names of its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ def accept(conn: Connection, reception: Reception, now: datetime) -> Accepted | 
     add_message_event(conn, row_id, message_action(new.kind, "received"), now)
     response = _store_response(conn, reception.response, reception.response_job, now)
     if reception.eliminate_duplicates:
-        _set_answer(conn, (received_id, _received_key(new)), row_id, response)
+        _IDS.set(conn, _received_key(new), {"message": row_id, "response": response})
     if reception.route is not None:
         add_job(conn, reception.route, new.authority, row_id, now)
     return Accepted(row_id, response)
@@ -131,7 +133,7 @@ def find_received(
 ) -> ReceivedId | None:
     """Find a MessageId that is remembered, with its response."""
     key = {"authority": authority, "cpa_id": cpa_id, "from_party": from_party, "message_id": message_id}
-    row = conn.execute(select(received_id).filter_by(**key)).one_or_none()
+    row = _IDS.find(conn, key)
     return None if row is None else ReceivedId(**row._mapping)
 
 
@@ -145,7 +147,7 @@ def refuse(conn: Connection, refusal: Refusal, now: datetime) -> int | None:
         The id of the message that is the answer; None when there is none.
 
     """
-    key, earlier = _remember_refusal(conn, refusal, now)
+    earlier = _remember_refusal(conn, refusal, now)
     if earlier is not None and earlier.content_digest == refusal.content_digest:
         _note_duplicate(conn, earlier.message or earlier.response, now)
         return earlier.response
@@ -154,14 +156,16 @@ def refuse(conn: Connection, refusal: Refusal, now: datetime) -> int | None:
     action = message_action(new.kind, "refused")
     add_message_event(conn, row_id, action, now, reason=refusal.reason)
     response = _store_response(conn, refusal.response, refusal.response_job, now)
-    if earlier is None:
-        _set_answer(conn, key, row_id, response)
+    if earlier is None and refusal.under_message_id:
+        _IDS.set(conn, _received_key(new), {"message": row_id, "response": response})
+    elif earlier is None:
+        _BODIES.set(conn, _body_key(refusal), {"response": response})
     return response
 
 
 def find_refused(conn: Connection, authority: str, cpa_id: str, body_digest: str) -> StoredMessage | None:
     """Find the error that answered a message with this raw content, refused before its sender was known."""
-    row = _find(conn, refused_body, {"authority": authority, "cpa_id": cpa_id, "body_digest": body_digest})
+    row = _BODIES.find(conn, {"authority": authority, "cpa_id": cpa_id, "body_digest": body_digest})
     return None if row is None or row.response is None else get_message(conn, row.response)
 
 
@@ -173,7 +177,7 @@ def resend_response(conn: Connection, response_message_id: int, job: NewJob, now
     """
     lock_message(conn, response_message_id)  # two repeats at the same time make one job
     conn.execute(
-        sql_update(message)
+        update(message)
         .where(
             message.c.id == response_message_id,
             message.c.state.in_((MessageState.TRANSMITTED, MessageState.FAILED, MessageState.EXPIRED)),
@@ -199,34 +203,67 @@ class _Earlier:
     message_id: str
 
 
+class _Memory:
+    """A table that remembers what was received, and the statements on it.
+
+    They are made once: making a statement costs several times what running it does.
+    """
+
+    def __init__(self, table: Table) -> None:
+        # not by the name of the column, which in an UPDATE stands for what is set
+        key = [column == bindparam(f"key_{column.name}") for column in table.primary_key.columns]
+        self._find = select(table).where(*key)
+        self._set = update(table).where(*key)
+        self._insert = {
+            "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
+            "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+        }
+
+    def insert_once(self, conn: Connection, key: _Key, values: Mapping[str, Any]) -> bool:
+        """Insert a row; False when there is one with its key, by whoever was first."""
+        return conn.execute(self._insert[conn.dialect.name], {**key, **values}).rowcount == 1
+
+    def find(self, conn: Connection, key: _Key) -> Row[Any] | None:
+        """The row with this key."""
+        return conn.execute(self._find, _named(key)).one_or_none()
+
+    def set(self, conn: Connection, key: _Key, values: Mapping[str, Any]) -> None:
+        """Change the row with this key."""
+        conn.execute(self._set, {**_named(key), **values})
+
+
+_IDS: Final = _Memory(received_id)
+_BODIES: Final = _Memory(refused_body)
+
+
+def _named(key: _Key) -> dict[str, Any]:
+    return {f"key_{name}": value for name, value in key.items()}
+
+
 def _remember(
     conn: Connection, new: NewMessage, content_digest: str, keep_until: datetime, now: datetime
 ) -> _Earlier | None:
     """Claim a MessageId; when it was claimed before, return what is known of it."""
     key = _received_key(new)
     values = {"content_digest": content_digest, "received_at": now, "keep_until": keep_until}
-    while not _insert_once(conn, received_id, key | values):
-        if (row := _find(conn, received_id, key)) is not None:  # else it was purged between the two
+    while not _IDS.insert_once(conn, key, values):
+        if (row := _IDS.find(conn, key)) is not None:  # else it was purged between the two
             return _Earlier(row.content_digest, row.message, row.response, new.message_id)
     return None
 
 
-def _remember_refusal(
-    conn: Connection, refusal: Refusal, now: datetime
-) -> tuple[tuple[Table, Mapping[str, str]], _Earlier | None]:
+def _remember_refusal(conn: Connection, refusal: Refusal, now: datetime) -> _Earlier | None:
     new = refusal.message
     if refusal.under_message_id:
-        earlier = _remember(conn, new, refusal.content_digest, refusal.keep_until, now)
-        return (received_id, _received_key(new)), earlier
-    key = {"authority": new.authority, "cpa_id": new.cpa_id, "body_digest": refusal.content_digest}
-    while not _insert_once(conn, refused_body, key | {"received_at": now, "keep_until": refusal.keep_until}):
-        if (row := _find(conn, refused_body, key)) is not None:
-            earlier = _Earlier(refusal.content_digest, None, row.response, new.message_id)
-            return (refused_body, key), earlier
-    return (refused_body, key), None
+        return _remember(conn, new, refusal.content_digest, refusal.keep_until, now)
+    key = _body_key(refusal)
+    while not _BODIES.insert_once(conn, key, {"received_at": now, "keep_until": refusal.keep_until}):
+        if (row := _BODIES.find(conn, key)) is not None:
+            return _Earlier(refusal.content_digest, None, row.response, new.message_id)
+    return None
 
 
-def _received_key(new: NewMessage) -> dict[str, Any]:
+def _received_key(new: NewMessage) -> _Key:
     return {
         "authority": new.authority,
         "cpa_id": new.cpa_id,
@@ -235,25 +272,9 @@ def _received_key(new: NewMessage) -> dict[str, Any]:
     }
 
 
-def _insert_once(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    try:
-        with conn.begin_nested():
-            conn.execute(insert(table).values(values))
-    except IntegrityError:  # the primary key: somebody was first
-        return False
-    return True
-
-
-def _find(conn: Connection, table: Table, key: Mapping[str, Any]) -> Any:
-    return conn.execute(select(table).filter_by(**key)).one_or_none()
-
-
-def _set_answer(
-    conn: Connection, where: tuple[Table, Mapping[str, str]], row_id: int, response: int | None
-) -> None:
-    table, key = where
-    values = {"response": response} | ({"message": row_id} if table is received_id else {})
-    conn.execute(sql_update(table).filter_by(**key).values(values))
+def _body_key(refusal: Refusal) -> _Key:
+    new = refusal.message
+    return {"authority": new.authority, "cpa_id": new.cpa_id, "body_digest": refusal.content_digest}
 
 
 def _answer_again(
@@ -289,7 +310,7 @@ def _store_response(
 def _rearm(conn: Connection, response: int, now: datetime) -> bool:
     """Make the `send` job of a response due; True when there is one (one that runs is sending it already)."""
     conn.execute(
-        sql_update(job_table)
+        update(job_table)
         .where(
             job_table.c.kind == JobKind.SEND,
             job_table.c.subject == response,

@@ -291,16 +291,17 @@ class _Writer:
     def _run(
         self, number: int, write: _Write, results: dict[int, Any], failed: dict[int, BaseException]
     ) -> None:
-        savepoint = self._connection.begin_nested()
+        self._raw.execute("SAVEPOINT one_write")
         try:
             results[number] = write.run(self._connection)
-            savepoint.commit()
+            self._raw.execute("RELEASE one_write")
         except BaseException as error:  # it belongs to the one who asked for this write
             failed[number] = error
             if not self._raw.in_transaction:
                 # SQLite took back the whole transaction, as it does when the disk is full.
                 raise
-            savepoint.rollback()
+            self._raw.execute("ROLLBACK TO one_write")
+            self._raw.execute("RELEASE one_write")
 
     def _answer(self, look: _Look) -> None:
         if not look.done.set_running_or_notify_cancel():

@@ -1,12 +1,13 @@
 """The timeline: everything that happened to a message or a verzoek, in order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, or_, select
+from sqlalchemy import JSON, Connection, Insert, Row, Text, bindparam, insert, or_, select
 
+from adapter.store.columns import RowId, UtcDateTime
 from adapter.store.schema import delivery, message, timeline
 
 
@@ -30,77 +31,49 @@ class Event:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+_COLUMNS: Final = tuple(column.name for column in fields(Event))
+# Statements that every message runs are made once: making one costs several times what running it does.
+_ADD: Final = insert(timeline)
+_NAMES: Final = (message.c.message_id, message.c.conversation_id, message.c.cpa_id)
+_EVENT: Final = (
+    bindparam("event_at", type_=UtcDateTime),
+    bindparam("event_action", type_=Text),
+    bindparam("event_detail", type_=JSON),
+)
+_SUBJECT: Final = bindparam("subject", type_=RowId)
+_ADD_OF_MESSAGE: Final = insert(timeline).from_select(
+    ["at", "action", "detail", "authority", "message", "message_id", "conversation_id", "cpa_id"],
+    select(*_EVENT, message.c.authority, message.c.id, *_NAMES).where(message.c.id == _SUBJECT),
+)
+_ADD_OF_DELIVERY: Final = insert(timeline).from_select(
+    [
+        *("at", "action", "detail", "authority", "verzoeknummer", "delivery", "message"),
+        *("message_id", "conversation_id", "cpa_id"),
+    ],
+    select(
+        *_EVENT, delivery.c.authority, delivery.c.verzoeknummer, delivery.c.id, delivery.c.message, *_NAMES
+    )
+    .select_from(delivery.outerjoin(message, delivery.c.message == message.c.id))
+    .where(delivery.c.id == _SUBJECT),
+)
+
+
 def add_event(conn: Connection, event: Event) -> None:
     """Add a line to the timeline."""
-    conn.execute(
-        insert(timeline).values(
-            at=event.at,
-            authority=event.authority,
-            action=event.action,
-            message=event.message,
-            delivery=event.delivery,
-            message_id=event.message_id,
-            conversation_id=event.conversation_id,
-            cpa_id=event.cpa_id,
-            verzoeknummer=event.verzoeknummer,
-            detail=dict(event.detail),
-        )
-    )
+    values = {name: getattr(event, name) for name in _COLUMNS}
+    conn.execute(_ADD, values | {"detail": dict(event.detail)})
 
 
 def add_message_event(conn: Connection, message_row: int, action: str, now: datetime, **detail: Any) -> None:
     """Add a line about a message, with the names it is found by; nothing when there is no such message."""
-    row = conn.execute(select(message).where(message.c.id == message_row)).one_or_none()
-    if row is None:
-        return
-    add_event(
-        conn,
-        Event(
-            at=now,
-            authority=row.authority,
-            action=action,
-            message=message_row,
-            message_id=row.message_id,
-            conversation_id=row.conversation_id,
-            cpa_id=row.cpa_id,
-            detail=_given(detail),
-        ),
-    )
+    _add_about(conn, _ADD_OF_MESSAGE, message_row, action, now, detail)
 
 
 def add_delivery_event(
     conn: Connection, delivery_row: int, action: str, now: datetime, **detail: Any
 ) -> None:
     """Add a line about a delivery, with the names it is found by; nothing when there is no such delivery."""
-    row = conn.execute(
-        select(
-            delivery.c.authority,
-            delivery.c.verzoeknummer,
-            delivery.c.message,
-            message.c.message_id,
-            message.c.conversation_id,
-            message.c.cpa_id,
-        )
-        .select_from(delivery.outerjoin(message, delivery.c.message == message.c.id))
-        .where(delivery.c.id == delivery_row)
-    ).one_or_none()
-    if row is None:
-        return
-    add_event(
-        conn,
-        Event(
-            at=now,
-            authority=row.authority,
-            action=action,
-            message=row.message,
-            delivery=delivery_row,
-            message_id=row.message_id,
-            conversation_id=row.conversation_id,
-            cpa_id=row.cpa_id,
-            verzoeknummer=row.verzoeknummer,
-            detail=_given(detail),
-        ),
-    )
+    _add_about(conn, _ADD_OF_DELIVERY, delivery_row, action, now, detail)
 
 
 def events_for(
@@ -133,6 +106,13 @@ def events_for(
         query = query.where(timeline.c.authority == authority)
     rows = conn.execute(query.order_by(timeline.c.id.desc()).limit(limit)).all()
     return [_event(row) for row in reversed(rows)]
+
+
+def _add_about(
+    conn: Connection, statement: Insert, subject: int, action: str, now: datetime, detail: Mapping[str, Any]
+) -> None:
+    values = {"subject": subject, "event_at": now, "event_action": action, "event_detail": _given(detail)}
+    conn.execute(statement, values)
 
 
 def _given(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -210,38 +211,35 @@ class Worker:
         """Claim and start what there is room for, then wait until there may be more."""
         seen, now = self._db.changes.count, self._clock()
         self._ended.clear()
-        for job in await self._claim(now):
+        jobs, due = await self._claim(now)
+        for job in jobs:
             self._start(job)
-        await self._something_happens(seen, await self._wait(now))
+        idle = self._timing.idle if due is None else min(self._timing.idle, due - now)
+        await self._something_happens(seen, idle.total_seconds())
 
-    async def _claim(self, now: datetime) -> list[Job]:
+    async def _claim(self, now: datetime) -> tuple[list[Job], datetime | None]:
+        """Claim what there is room for; and when more is due, unless there is no room for it then."""
         room = self._limits.concurrency - len(self._running)
         if room <= 0:
-            return []
+            return [], None
         busy = Counter(job.lane for job in self.running)
         left = {lane: self._limits.of(lane) - busy[lane] for lane in busy.keys() | self._limits.lanes.keys()}
         full = [lane for lane, number in left.items() if number <= 0]
-        # Cancelled by `stop` while this commits, what was claimed is put back there.
-        return await self._db.write(
+        kinds = tuple(self._handlers)
+        claim = partial(
             claim_jobs,
-            self.owner,
-            now,
-            self._timing.lease,
-            room,
-            full,
-            tuple(self._handlers),
+            owner=self.owner,
+            now=now,
+            lease=self._timing.lease,
+            limit=room,
+            full_lanes=full,
+            kinds=kinds,
             room=left,
             lane_limit=self._limits.lane,
             spare=tuple(self._running),
         )
-
-    async def _wait(self, now: datetime) -> float:
-        """How long there is nothing to do unless something happens, in seconds."""
-        idle = self._timing.idle.total_seconds()
-        if len(self._running) >= self._limits.concurrency:
-            return idle
-        due = await self._db.read(next_due, tuple(self._handlers), after=now)
-        return idle if due is None else min(idle, (due - now).total_seconds())
+        # Cancelled by `stop` while this commits, what was claimed is put back there.
+        return await self._db.write(_claim_and_look, claim, kinds, now)
 
     async def _something_happens(self, seen: int, timeout: float) -> None:  # noqa: ASYNC109
         """Return when a job ended, when the store changed, or after the time-out."""
@@ -337,6 +335,14 @@ class Worker:
                 if job_id in self._running:
                     log.warning("the lease of a job was lost", action="job.lease_lost", job=job_id)
         await asyncio.sleep(self._timing.lease.total_seconds() / 3)
+
+
+def _claim_and_look(
+    conn: Connection, claim: Callable[[Connection], list[Job]], kinds: Collection[str], now: datetime
+) -> tuple[list[Job], datetime | None]:
+    """Claim jobs, and look when more is due: one transaction, since a worker that has claimed always asks."""
+    jobs = claim(conn)
+    return jobs, next_due(conn, kinds, after=now)
 
 
 def _apply(conn: Connection, job: Job, outcome: JobOutcome, now: datetime, back_off: timedelta) -> None:

@@ -29,7 +29,7 @@ LEASE = "KILLABLE_LEASE"
 """Where the environment has the lease of a job in seconds, when it is not the one of the product."""
 
 IDLE = {
-    *("claim_jobs", "renew_leases", "release_all", "release_jobs"),
+    *("_claim_and_look", "renew_leases", "release_all", "release_jobs"),
     *("import_cpa_file", "keep_schedule", "drop_schedules", "_timed"),
 }
 """What the worker writes all the time, and what happens before anything is received."""

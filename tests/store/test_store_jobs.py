@@ -42,6 +42,11 @@ async def claim(db: Database, now: datetime, limit: int = 10, owner: str = "w1",
     return await db.write(claim_jobs, owner, now, LEASE, limit, full, ("x",), **options)
 
 
+async def due(db: Database, after: datetime, kind: str = "x") -> datetime | None:
+    """When the next job of a kind is due, after a moment."""
+    return await db.read(next_due, (kind,), after=after)
+
+
 def ids(jobs: Iterable[Job]) -> list[int]:
     return [job.id for job in jobs]
 
@@ -80,7 +85,7 @@ async def test_paused_lanes_are_left_alone_until_resumed(db: Database, now: date
     paused = await add(db, now, "a")
     await db.write(pause_lane, "a", "sink is down")
     assert await claim(db, now) == []
-    assert await db.read(next_due) is None
+    assert await due(db, now - SECOND) is None
     assert [(lane.name, lane.reason) for lane in await db.read(lanes)] == [("a", "sink is down")]
     await db.write(resume_lane, "a")
     assert ids(await claim(db, now)) == [paused]
@@ -154,8 +159,8 @@ async def test_a_job_that_is_tried_again_waits_for_its_time(db: Database, now: d
     await add(db, now)
     (job,) = await claim(db, now)
     await db.write(retry_job, job, now + SECOND, "sink is down", now)
-    assert await db.read(next_due) == now + SECOND
-    assert await db.read(next_due, after=now + SECOND) is None
+    assert await due(db, now) == now + SECOND
+    assert await due(db, now + SECOND) is None
     assert await claim(db, now) == []
     (again,) = await claim(db, now + SECOND)
     assert (again.attempts, again.reason, again.first_attempt_at) == (2, "sink is down", now)
@@ -195,11 +200,11 @@ async def test_jobs_that_run_are_not_removed(db: Database, now: datetime) -> Non
 async def test_only_the_kinds_that_are_asked_for_are_claimed(db: Database, now: datetime) -> None:
     await add(db, now)
     assert await db.write(claim_jobs, "w1", now, LEASE, 5, (), ("y",)) == []
-    assert await db.read(next_due, ("y",)) is None
-    assert await db.read(next_due, ("x",)) == now
+    assert await due(db, now - SECOND, "y") is None
+    assert await due(db, now - SECOND, "x") == now
 
 
 async def test_an_expiring_lease_is_due(db: Database, now: datetime) -> None:
     await add(db, now)
     await claim(db, now)
-    assert await db.read(next_due, after=now) == now + LEASE
+    assert await due(db, now) == now + LEASE
