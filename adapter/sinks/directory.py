@@ -20,7 +20,7 @@ there now, or the mount is gone, the delivery waits.
 import asyncio
 import errno
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path, PurePosixPath
@@ -112,39 +112,59 @@ class DirectorySink:
         if verdict is not None:
             return verdict
         try:
-            await self._stage(handover, staging)
+            staged = await self._stage(handover, staging)
         except (OSError, ContentDamaged):
             await self._tidy(staging)
             raise
-        staged = {"inode": await self._run(self._disk.identity, self.path)}
         await checkpoint.set(_STAGED, staged)
         return await self._run(self._publish, handover, staged)
 
-    async def _stage(self, handover: Handover, staging: Path) -> None:
+    async def _stage(self, handover: Handover, staging: Path) -> dict[str, Any]:
         """Writes everything under its working name; when this returns it survives a power cut."""
         directories = _directories(handover)
-        await self._run(self._disk.wipe, staging)
-        await self._run(self._disk.make_directory, staging)
-        for directory in directories:
-            await self._run(self._disk.make_directory, staging / directory)
+        await self._run(self._make_room, staging, directories)
         for file in handover.files:
             await self._write(staging / file.path, file.open())
+        return await self._run(self._seal, staging, directories, manifest_bytes(handover.manifest))
+
+    def _make_room(self, staging: Path, directories: Sequence[PurePosixPath]) -> None:
+        """Empty directories to write in; blocking."""
+        self._disk.wipe(staging)
+        self._disk.make_directory(staging)
+        for directory in directories:
+            self._disk.make_directory(staging / directory)
+
+    def _seal(self, staging: Path, directories: Sequence[PurePosixPath], manifest: bytes) -> dict[str, Any]:
+        """Makes the names of the files last, and adds the manifest; returns what to remember. Blocking."""
         for directory in reversed(directories):
-            await self._run(self._disk.sync_directory, staging / directory)
-        await self._write(staging / MANIFEST, _once(manifest_bytes(handover.manifest)))
-        await self._run(self._disk.sync_directory, staging)
+            self._disk.sync_directory(staging / directory)
+        self._write_whole(staging / MANIFEST, [manifest])
+        self._disk.sync_directory(staging)
         # Else a power cut could keep the checkpoint and lose this name, which would read as "taken already".
-        await self._run(self._disk.sync_directory, self.path)
+        self._disk.sync_directory(self.path)
+        return {"inode": self._disk.identity(self.path)}
 
     async def _write(self, path: Path, content: AsyncGenerator[bytes, None]) -> None:
-        handle = await self._run(self._disk.create, path)
-        try:
-            async with aclosing(_batches(content)) as batches:
+        async with aclosing(_batches(content)) as batches:
+            first: list[bytes] = await anext(batches, [])
+            second = await anext(batches, None)
+            if second is None:  # most are small: one hop to a thread
+                await self._run(self._write_whole, path, first)
+                return
+            handle = await self._run(self._disk.create, path)
+            try:
+                await self._run(self._disk.write, handle, first)
+                await self._run(self._disk.write, handle, second)
                 async for batch in batches:
                     await self._run(self._disk.write, handle, batch)
-            await self._run(self._disk.sync, handle)
-        finally:
-            await self._run(handle.close)
+                await self._run(self._disk.sync, handle)
+            finally:
+                await self._run(handle.close)
+
+    def _write_whole(self, path: Path, chunks: Sequence[bytes]) -> None:
+        with self._disk.create(path) as handle:
+            self._disk.write(handle, chunks)
+            self._disk.sync(handle)
 
     def _publish(self, handover: Handover, staged: Mapping[str, Any]) -> Outcome:
         """From `staged` to delivered; blocking."""
@@ -250,10 +270,6 @@ async def _batches(content: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[
                 batch, size = [], 0
     if batch:
         yield batch
-
-
-async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
-    yield content
 
 
 def _parsed(content: bytes) -> object:

@@ -37,6 +37,7 @@ _KINDS: Final = bindparam("kinds", expanding=True, type_=Text)
 _FULL: Final = bindparam("full", expanding=True, type_=Text)
 _SPARE: Final = bindparam("spare", expanding=True, type_=RowId)
 _WANTED: Final = bindparam("wanted", expanding=True, type_=RowId)
+_WAITING: Final = (job.c.id, job.c.lane, job.c.order_key, job.c.not_before)
 _OPEN_LANE: Final = and_(job.c.lane.not_in(_FULL), job.c.lane.not_in(paused_lanes()))
 
 
@@ -61,12 +62,14 @@ def claim_jobs(
     """
     if limit <= 0 or not kinds:
         return []
-    asked = {"now": now, "kinds": tuple(kinds), "full": tuple(full_lanes)}
+    asked = {"now": now, "kinds": tuple(kinds)}
+    full = {"full": tuple(full_lanes)}
     waiting: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in conn.execute(_EXPIRED, {**asked, "spare": tuple(spare)}):
+    for row in conn.execute(_EXPIRED, {**asked, **full, "spare": tuple(spare)}):
         waiting[row.lane].append(row)
-    for lane in conn.execute(_LANES, {"full": tuple(full_lanes)}).scalars():
-        waiting[lane] += conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": limit})
+    for lane in conn.execute(_LANES, full).scalars():
+        at_most = _room(lane, room, lane_limit, limit)
+        waiting[lane] += conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most})
     by_turns = _longest_waiting_first(
         [rows[: _room(name, room, lane_limit, limit)] for name, rows in waiting.items()]
     )
@@ -94,7 +97,7 @@ def next_due(conn: Connection, kinds: Collection[str], *, after: datetime) -> da
 
 
 def _expired() -> Select[Any]:
-    query = select(job).where(
+    query = select(*_WAITING).where(
         job.c.state == JobState.RUNNING,
         job.c.lease_until <= _NOW,
         job.c.id.not_in(_SPARE),
@@ -139,7 +142,7 @@ def _due_in_lane() -> Select[Any]:
         .exists()
     )
     return (
-        select(job)
+        select(*_WAITING)
         .where(
             job.c.state == JobState.READY,
             job.c.lane == _LANE,
@@ -187,7 +190,7 @@ _CLAIM: Final = (
 
 def _room(name: str, room: Mapping[str, int] | None, lane_limit: int | None, limit: int) -> int:
     default = limit if lane_limit is None else lane_limit
-    return max(0, default if room is None else room.get(name, default))
+    return min(limit, max(0, default if room is None else room.get(name, default)))
 
 
 def _longest_waiting_first(per_lane: Sequence[Sequence[Row[Any]]]) -> list[Sequence[Row[Any]]]:

@@ -90,12 +90,13 @@ class Limits:
 class Timing:
     """The times of a worker that are no policy.
 
-    `lease`: how long a job stays claimed when its worker is gone. `idle`: the longest wait between looks.
-    `hiccup`: the wait after the store failed.
+    `lease`: how long a job stays claimed when its worker is gone. `idle`: the longest wait between looks for work, and
+    `rest` the shortest: what happens within it is looked at once. `hiccup`: the wait after the store failed.
     """
 
     lease: timedelta = timedelta(seconds=60)
     idle: timedelta = timedelta(seconds=30)
+    rest: timedelta = timedelta(milliseconds=5)
     hiccup: timedelta = timedelta(seconds=1)
 
 
@@ -147,6 +148,7 @@ class Worker:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._stopping = False
         self._ended = asyncio.Event()
+        self._rested_at = 0.0
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -209,6 +211,9 @@ class Worker:
 
     async def _dispatch(self) -> None:
         """Claim and start what there is room for, then wait until there may be more."""
+        # the end of a job is news twice, by its commit and by its task: a rest makes one look of these
+        await asyncio.sleep(self._rested_at - asyncio.get_running_loop().time())
+        self._rested_at = asyncio.get_running_loop().time() + self._timing.rest.total_seconds()
         seen, now = self._db.changes.count, self._clock()
         self._ended.clear()
         jobs, due = await self._claim(now)
