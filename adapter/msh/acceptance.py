@@ -1,6 +1,5 @@
 """Steps 29 and 30 of the receiving algorithm: a message is stored in one transaction, and then answered."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from adapter.ebms import VerifiedSignature
 from adapter.msh.answer import TAKEN, Answer, signal_answer
 from adapter.msh.arrival import REPEAT_MARGIN, Arrival
 from adapter.msh.intake import IncomingPart
+from adapter.msh.offload import offload
 from adapter.msh.refusal import Refuser
 from adapter.msh.repeats import Repeats
 from adapter.msh.reply import send_job
@@ -46,8 +46,10 @@ class Acceptance:
         """All that is to be stored; the Acknowledgment is made and signed here, before anything is."""
         life = exchange.duplicate_window + REPEAT_MARGIN
         response = None
-        if self.arrival.envelope.ack_requested is not None:
-            response = await asyncio.to_thread(
+        asked = self.arrival.envelope.ack_requested
+        if asked is not None:
+            response = await offload(
+                asked.signed,
                 self.arrival.replier().acknowledge,
                 self.arrival.envelope,
                 verified,

@@ -15,9 +15,11 @@ from adapter.ebms import (
     cid_url,
     content_id_of,
     find_content_id,
+    signatures_of,
 )
 from adapter.msh.arrival import Arrival
 from adapter.msh.encrypt import PayloadEncryption, PayloadRefused
+from adapter.msh.offload import SMALL
 from adapter.msh.verify import SignatureCheck
 from cpa import Exchange
 
@@ -49,8 +51,18 @@ class Authenticity:
             return (EbmsError(ErrorCode.SECURITY_FAILURE, location, str(refused)),)
         return ()
 
-    def verify(self, exchange: Exchange) -> VerifiedSignature | None:
-        """Steps 18, 19 and 21. Raises SignatureRefused; to be run in a thread."""
+    @property
+    def is_heavy(self) -> bool:
+        """Whether establishing it takes cryptography, or much XML: then it belongs in a thread."""
+        return bool(signatures_of(self.arrival.envelope.root)) or len(self.arrival.incoming.envelope) > SMALL
+
+    def establish(self, exchange: Exchange) -> tuple[VerifiedSignature | None, str]:
+        """The signature that holds, and the digest that tells a repeat. Raises SignatureRefused."""
+        verified = self._verify(exchange)
+        return verified, self._content_digest(verified)
+
+    def _verify(self, exchange: Exchange) -> VerifiedSignature | None:
+        """Steps 18, 19 and 21."""
         check = SignatureCheck(
             self.arrival.known,
             self.arrival.trust,
@@ -70,7 +82,7 @@ class Authenticity:
         missing = tuple(check_manifest(self.arrival.case(exchange, None)))
         return missing or (EbmsError(ErrorCode.SECURITY_FAILURE, LOCATION_SIGNATURE, str(refused)),)
 
-    def content_digest(self, verified: VerifiedSignature | None) -> str:
+    def _content_digest(self, verified: VerifiedSignature | None) -> str:
         """What tells a repeat from another message with the same MessageId (step 24).
 
         Of a signed message, what was signed; of any other the SOAP body and the payloads.

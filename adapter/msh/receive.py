@@ -5,7 +5,6 @@ certificate or time to live ended in between; nothing is answered with success b
 themselves are `adapter.ebms.rules`; here they are asked in their order and acted upon.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +30,7 @@ from adapter.msh.answer import Answer
 from adapter.msh.arrival import Arrival
 from adapter.msh.authenticity import Authenticity
 from adapter.msh.intake import IncomingMessage
+from adapter.msh.offload import SMALL, offload
 from adapter.msh.peer import Peer, admit_to
 from adapter.msh.pressure import Pressure
 from adapter.msh.refusal import Refuser
@@ -76,7 +76,8 @@ class Receiver:
         thrown away, unless the store may have it.
         """
         try:
-            envelope = await asyncio.to_thread(read_envelope, incoming.envelope)
+            is_large = len(incoming.envelope) > SMALL
+            envelope = await offload(is_large, read_envelope, incoming.envelope)
             authorities = self.authorities()
             known = _find_agreement(authorities, envelope)
             admit_to(peer, known, test=self.test)
@@ -154,14 +155,13 @@ class _OneMessage:
         refused = await authenticity.decrypt(exchange)
         try:
             # also when decryption failed: what takes longer tells no more than the answer does (ENC-08)
-            verified = await asyncio.to_thread(authenticity.verify, exchange)
+            verified, digest = await offload(authenticity.is_heavy, authenticity.establish, exchange)
         except SignatureRefused as problem:
             return await refuser.refuse(refused or authenticity.errors(exchange, problem), exchange)
         if refused:
             return await refuser.refuse(refused, exchange)
         if not self.arrival.envelope.is_business:
             return await self._signal(exchange, noted, verified)
-        digest = await asyncio.to_thread(authenticity.content_digest, verified)
         earlier = await Repeats(self.arrival).earlier()
         if earlier is not None:
             return await self._repeat(earlier, digest, exchange)

@@ -1,6 +1,7 @@
 """The OIN (organisatie-identificatienummer): its form, and where certificates and PartyIds carry it."""
 
 import re
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -18,6 +19,7 @@ def is_oin(text: str) -> bool:
     return _OIN.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=1024)  # asked for the same few certificates with every request
 def oin_of(certificate: x509.Certificate) -> str | None:
     """Return the OIN of the holder of a certificate, or None where it names none (BV PKI001).
 

@@ -1,6 +1,7 @@
 """TLS contexts for mutual authentication: TLS 1.2 and 1.3, ciphers NCSC calls good or sufficient."""
 
 import ssl
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -53,7 +54,12 @@ def client_context(key_pair: KeyPair | None, trust: TrustStore) -> ssl.SSLContex
 def peer_certificate(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> x509.Certificate | None:
     """Return the certificate of the other side of a connection; None without TLS or where it sent none."""
     der = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
-    return x509.load_der_x509_certificate(der) if der else None
+    return _parsed(der) if der else None
+
+
+@lru_cache(maxsize=1024)  # a partner shows the same one with every request
+def _parsed(der: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(der)
 
 
 def _harden(context: ssl.SSLContext) -> None:
