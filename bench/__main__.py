@@ -22,7 +22,7 @@ from adapter.simulator import AgreementPlan, SimulatedDso, World, create_world
 from bench.floor import floor
 from bench.load import send_all
 from bench.messages import ReadyMessage, make_message
-from bench.processes import RunningAdapter, running_adapter
+from bench.processes import MeasuredAdapter, measured_adapter
 from cpa import Agreement, PartyId, Profile, SyncReplyMode, agreement_for, parse_cpa
 from cpa.names import OIN_TYPE
 
@@ -60,7 +60,7 @@ async def measure(name: str, plan: AgreementPlan, directory: Path, count: int, s
     _deliver_as_they_are(world)
     theirs = next(iter(world.agreements().values()))
     messages = [make_message(theirs, world.dso_keys) for _ in range(count + _WARM_UP)]
-    async with SimulatedDso(world), running_adapter(world) as adapter:
+    async with SimulatedDso(world), measured_adapter(world) as adapter:
         await send_all(world, messages[:_WARM_UP], senders)
         before = adapter.cpu()
         measured = await send_all(world, messages[_WARM_UP:], senders)
@@ -77,7 +77,7 @@ async def measure(name: str, plan: AgreementPlan, directory: Path, count: int, s
     )
 
 
-async def _settle(adapter: RunningAdapter) -> None:
+async def _settle(adapter: MeasuredAdapter) -> None:
     """Wait until the adapter has done the work that follows: its CPU time stands still for a second."""
     last = -1.0
     while adapter.cpu() - last > 0.05:
@@ -103,7 +103,7 @@ async def measure_memory(size: int, directory: Path) -> tuple[float, float]:
     _deliver_as_they_are(world)
     theirs = next(iter(world.agreements().values()))
     message = make_message(theirs, world.dso_keys, bytes(size))
-    async with SimulatedDso(world), running_adapter(world) as adapter:
+    async with SimulatedDso(world), measured_adapter(world) as adapter:
         begun = time.perf_counter()
         await send_all(world, [message], 1)
         await _settle(adapter)
@@ -144,9 +144,9 @@ def show(rows: list[Row], memory: Mapping[str, tuple[float, float]], ready: floa
 
 async def _ready_time(directory: Path) -> float:
     world = await asyncio.to_thread(create_world, directory, {"bench": AgreementPlan()})
-    async with running_adapter(world) as first:
+    async with measured_adapter(world) as first:
         del first
-    async with running_adapter(world) as again:
+    async with measured_adapter(world) as again:
         return again.ready_after
 
 

@@ -2,22 +2,18 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
-from adapter.simulator import World
+from adapter.simulator import World, running_adapter
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_START = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class RunningAdapter:
+class MeasuredAdapter:
     """The daemon of a world, as a process; `ready_after` is in seconds."""
 
     pid: int
@@ -37,32 +33,9 @@ class RunningAdapter:
 
 
 @asynccontextmanager
-async def running_adapter(world: World) -> AsyncIterator[RunningAdapter]:
+async def measured_adapter(world: World) -> AsyncIterator[MeasuredAdapter]:
     """The adapter of a world, from ready to stopped."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    with (world.directory / "adapter.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "adapter", "run", "--config", str(world.config), stdout=log, stderr=log
-        )
-    try:
-        await _until_ready(world, process)
-        yield RunningAdapter(process.pid, loop.time() - started)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _until_ready(world: World, process: asyncio.subprocess.Process) -> None:
-    url = f"http://127.0.0.1:{world.ports.admin}/health/ready"
-    async with aiohttp.ClientSession() as session, asyncio.timeout(_START):
-        while process.returncode is None:
-            try:
-                async with session.get(url) as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass  # it does not listen yet: that is what is waited for
-            await asyncio.sleep(0.02)
-    raise RuntimeError(f"the adapter did not start; see {world.directory / 'adapter.log'}")
+    async with running_adapter(world) as adapter:
+        yield MeasuredAdapter(adapter.pid, loop.time() - started)

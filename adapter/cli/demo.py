@@ -8,14 +8,12 @@ import asyncio
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
-import aiohttp
 import typer
 
 from adapter.cli.demo_view import Step, View
@@ -23,6 +21,7 @@ from adapter.cli.output import fail
 from adapter.config import load_config
 from adapter.observe import configure_logs
 from adapter.simulator import (
+    AdapterEnded,
     AgreementPlan,
     DocumentSpec,
     SimulatedDso,
@@ -31,6 +30,7 @@ from adapter.simulator import (
     World,
     create_world,
     make_verzoek,
+    running_adapter,
     verzoeknummer,
 )
 from adapter.store import (
@@ -45,7 +45,6 @@ from adapter.store import (
 
 _MARK: Final = ".stam-adapter-demo"
 _MEGABYTE: Final = 1000 * 1000
-_START_SECONDS: Final = 30.0
 _CHAIN_SECONDS: Final = 300.0
 _BIG: Final = 200 * _MEGABYTE
 
@@ -112,33 +111,13 @@ async def _demo(directory: Path, big: int) -> None:
 @asynccontextmanager
 async def _daemon(world: World) -> AsyncIterator[None]:
     """The adapter in a process of its own, from ready to a graceful stop."""
-    with (world.directory / "adapter.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "adapter", "run", "--config", str(world.config), stdout=log, stderr=log
-        )
-        try:
-            await _until_ready(world, process)
+    try:
+        async with running_adapter(world) as adapter:
             yield
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            code = await process.wait()
-    if code != 0:
-        raise DemoFailed(f"the adapter ended with exit code {code}")
-
-
-async def _until_ready(world: World, process: asyncio.subprocess.Process) -> None:
-    url = f"http://127.0.0.1:{world.ports.admin}/health/ready"
-    async with aiohttp.ClientSession() as session, asyncio.timeout(_START_SECONDS):
-        while process.returncode is None:
-            try:
-                async with session.get(url) as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass  # it does not listen yet: that is what is waited for
-            await asyncio.sleep(0.1)
-    raise DemoFailed("the adapter did not start")
+    except AdapterEnded as problem:
+        raise DemoFailed("the adapter did not start") from problem
+    if adapter.returncode != 0:
+        raise DemoFailed(f"the adapter ended with exit code {adapter.returncode}")
 
 
 def _specs(world: World, big: int) -> tuple[VerzoekSpec, ...]:

@@ -84,7 +84,7 @@ class View:
             "",
             "Look at:",
             f"  {delivered[min(delivered)] / 'manifest.json'}",
-            f"  {world.directory / 'adapter.log'}   (one line per action)",
+            f"  {world.adapter_log}   (one line per action)",
             f"  {world.authorities[0].cpa_path}   (the agreement)",
             f"  {config}   (the configuration)",
             "",

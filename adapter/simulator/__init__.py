@@ -1,5 +1,5 @@
 """A simulated DSO-LV: made-up verzoeken, the API they are fetched from, and the faults it can be told to
-have.
+have; and the adapter that it talks to, as a process of its own.
 """
 
 from adapter.simulator.api import DEFAULT_BASE, ApiSettings, LoggedRequest, VerzoekAfhandelenApi
@@ -7,6 +7,7 @@ from adapter.simulator.content import GeneratedContent
 from adapter.simulator.dso import SimulatedDso
 from adapter.simulator.faults import Faults
 from adapter.simulator.msh import SimulatedMsh
+from adapter.simulator.process import AdapterEnded, AdapterProcess, running_adapter
 from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage
 from adapter.simulator.specs import DocumentSpec, VerzoekSpec, random_spec, verzoeknummer
 from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek, make_verzoek, notification_xml
@@ -29,6 +30,8 @@ __all__ = [
     "DSO_OIN",
     "REPLY",
     "SERVICE",
+    "AdapterEnded",
+    "AdapterProcess",
     "AgreementPlan",
     "ApiSettings",
     "DocumentSpec",
@@ -53,5 +56,6 @@ __all__ = [
     "make_verzoek",
     "notification_xml",
     "random_spec",
+    "running_adapter",
     "verzoeknummer",
 ]

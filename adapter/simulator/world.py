@@ -97,6 +97,11 @@ class World:
         return self.directory / "stam-adapter.toml"
 
     @property
+    def adapter_log(self) -> Path:
+        """The file for what the adapter says, where it runs as a process of its own."""
+        return self.directory / "adapter.log"
+
+    @property
     def adapter_endpoint(self) -> str:
         """Where the adapter receives."""
         return f"https://localhost:{self.ports.adapter}/ebms"

@@ -3,17 +3,17 @@
 import asyncio
 import hashlib
 import json
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from adapter.simulator import (
+    AdapterEnded,
+    AdapterProcess,
     AgreementPlan,
     DocumentSpec,
     SimulatedDso,
@@ -26,7 +26,7 @@ from adapter.simulator import (
 )
 
 KILLABLE = Path(__file__).with_name("killable.py")
-START = 30.0
+DEATH = 30.0
 CHAIN = 60.0
 
 
@@ -42,7 +42,7 @@ class Adapter:
     """The daemon of a world as a separate process, which can be killed at a point and started again."""
 
     world: World
-    process: asyncio.subprocess.Process | None = None
+    process: AdapterProcess | None = None
     trace: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,40 +50,31 @@ class Adapter:
 
     @property
     def log(self) -> str:
-        return (self.world.directory / "adapter.log").read_text(errors="replace")
+        return self.world.adapter_log.read_text(errors="replace")
 
     async def start(self, point: str = "none") -> None:
         arguments = [str(KILLABLE), str(self.world.config), point, str(self.trace)]
-        with (self.world.directory / "adapter.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdout=log, stderr=log
-            )
-        await until(self.is_ready, START)
-
-    async def is_ready(self) -> bool:
-        """Whether the daemon answers that it is ready; it must not have ended meanwhile."""
-        assert self.process is not None
-        assert self.process.returncode is None, self.log
-        url = f"http://127.0.0.1:{self.world.ports.admin}/health/ready"
+        self.process = await AdapterProcess.start(self.world, *arguments)
         try:
-            async with aiohttp.ClientSession() as session, session.get(url) as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+            await self.process.until_ready()
+        except AdapterEnded as problem:
+            raise AssertionError(self.log) from problem
 
     async def died(self) -> None:
         """Wait until the process has killed itself."""
         assert self.process is not None
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(DEATH):
             assert await self.process.wait() == -9, self.log
 
     async def stop(self) -> int:
         """Stop the process as systemd does; its exit code."""
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.terminate()
-        async with asyncio.timeout(START):
-            return await self.process.wait()
+        return await self.process.stop()
+
+    async def kill(self) -> None:
+        """End the process, if one was started."""
+        if self.process is not None:
+            await self.process.kill()
 
     def passed(self) -> list[str]:
         """The labels that the process passed."""
@@ -163,7 +154,4 @@ async def chain(tmp_path: Path, plan: AgreementPlan) -> AsyncIterator[Chain]:
         try:
             yield made
         finally:
-            process = made.adapter.process
-            if process is not None and process.returncode is None:
-                process.kill()
-                await process.wait()
+            await made.adapter.kill()

@@ -101,9 +101,7 @@ async def ended(*adapters: Adapter) -> AsyncIterator[None]:
         yield
     finally:
         for adapter in adapters:
-            if adapter.process is not None and adapter.process.returncode is None:
-                adapter.process.kill()
-                await adapter.process.wait()
+            await adapter.kill()
 
 
 @pytest.fixture

@@ -1,13 +1,8 @@
 """The adapter and the reference adapter face to face, under one agreement per profile, over mutual TLS."""
 
 import asyncio
-import contextlib
 import hashlib
 import json
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from adapter.authorities import AgreementDocument, Authorities, KnownAgreement, build_authorities
 from adapter.config import Config, load_config
@@ -24,7 +20,17 @@ from adapter.daemon import load_keys
 from adapter.ebms import AES128_CBC, AES256_CBC
 from adapter.msh import Submission, SubmittedPayload, Submitter, new_ping, new_status_request, send_job
 from adapter.pki import KeyPair
-from adapter.simulator import ACTION, DSO_OIN, SERVICE, AgreementPlan, World, WorldAuthority, create_world
+from adapter.simulator import (
+    ACTION,
+    DSO_OIN,
+    SERVICE,
+    AdapterProcess,
+    AgreementPlan,
+    World,
+    WorldAuthority,
+    create_world,
+    running_adapter,
+)
 from adapter.simulator.world import REPLY, ROLES
 from adapter.store import (
     Content,
@@ -54,8 +60,6 @@ from tests.interop.agreements import (
 from tests.interop.line import Line, line_to
 from tests.interop.matrix import RUN
 from tests.interop.peer import PATIENCE, Build, Keys, Peer, PeerMissing, PeerPayload, Route, build
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 SOON = timedelta(seconds=2)
 """Between two attempts; with the number of them it is also how long a message lives."""
@@ -178,38 +182,11 @@ def peer(peer_build: Build, world: World) -> Iterator[Peer]:
         running.stop()
 
 
-@pytest.fixture(scope="session")
-def adapter(world: World, peer: Peer) -> Iterator[subprocess.Popen[bytes]]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def adapter(world: World, peer: Peer) -> AsyncIterator[AdapterProcess]:
     """Our daemon, in a process of its own: its connections end with it, as in the field."""
-    with (world.directory / "adapter.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "adapter", "run", "--config", str(world.config)],
-            cwd=REPOSITORY,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        _wait_until_ready(world, process)
+    async with running_adapter(world) as process:
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(world: World, process: subprocess.Popen[bytes]) -> None:
-    url = f"http://127.0.0.1:{world.ports.admin}/health/ready"
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        assert process.poll() is None, (world.directory / "adapter.log").read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as response:
-            assert response.status == 200
-            return
-        time.sleep(0.05)
-    raise TimeoutError((world.directory / "adapter.log").read_text())
 
 
 XML = b"<verzoeknotificatie><verzoeknummer>2023073100048</verzoeknummer></verzoeknotificatie>"
@@ -383,7 +360,7 @@ class Meeting:
 
     def logged(self, action: str, **fields: str) -> list[dict[str, Any]]:
         """What the daemon logged of one action, about one message."""
-        lines = (self.world.directory / "adapter.log").read_text().splitlines()
+        lines = self.world.adapter_log.read_text().splitlines()
         read = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in read if line["action"] == action and fields.items() <= line.items()]
 
@@ -439,7 +416,7 @@ def authorities(world: World, config: Config) -> Authorities:
 async def meeting(
     world: World,
     peer: Peer,
-    adapter: subprocess.Popen[bytes],
+    adapter: AdapterProcess,
     config: Config,
     authorities: Authorities,
     tmp_path: Path,
