@@ -18,7 +18,7 @@ from adapter.admin.rest.api import Call, bad_request
 from adapter.admin.rest.bodies import MAX_JSON, as_object, read_json, required_text, text_of
 from adapter.admin.rest.guard import require
 from adapter.admin.rest.lookup import Found, Mailboxes, find_message, own_mailboxes, waiting_message
-from adapter.admin.rest.sending import discard, note_sent, read_wanted, send
+from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of, without_none
 from adapter.admin.rest.streams import streaming
 from adapter.config import Role
@@ -45,13 +45,9 @@ async def send_message(call: Call) -> web.StreamResponse:
     sources = body.get("dataSources")
     if not isinstance(sources, list | None):
         raise bad_request("dataSources is not a list")
-    payloads: list[SubmittedPayload] = []
-    try:
+    async with spooling(call.api.spool) as payloads:
         for source in sources or ():
             payloads.append(await _spooled(call.api.spool, as_object(source, "a data source")))
-    except BaseException:
-        await discard(call.api.spool, [payload.content for payload in payloads])
-        raise
     return note_sent(call, await send(call, wanted, tuple(payloads)))
 
 

@@ -17,7 +17,7 @@ from adapter.admin.rest.api import ApplicationApi, Call, Refused, bad_request
 from adapter.admin.rest.bodies import MAX_SMALL_JSON, as_object, load_json, too_large
 from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.messages import OCTETS, process_found, wants_processing
-from adapter.admin.rest.sending import discard, note_sent, read_wanted, send
+from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of
 from adapter.admin.rest.streams import streaming
 from adapter.msh import SubmittedPayload
@@ -37,16 +37,11 @@ async def send_multipart(call: Call) -> web.StreamResponse:
     """Send a message with its payloads as parts; the answer is its MessageId."""
     if call.request.content_type != "multipart/form-data":
         raise Refused(415, "send it as multipart/form-data")
-    payloads: list[SubmittedPayload] = []
     try:
-        properties = await _read(call, payloads)
-        wanted = read_wanted(properties)
+        async with spooling(call.api.spool) as payloads:
+            wanted = read_wanted(await _read(call, payloads))
     except (ValueError, AssertionError, binascii.Error) as error:  # what the reader of aiohttp raises
-        await discard(call.api.spool, [payload.content for payload in payloads])
         raise bad_request("the body is not multipart/form-data") from error
-    except BaseException:
-        await discard(call.api.spool, [payload.content for payload in payloads])
-        raise
     return note_sent(call, await send(call, wanted, tuple(payloads)))
 
 

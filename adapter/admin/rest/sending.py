@@ -1,6 +1,7 @@
 """Messages that an application sends: what it asks for, made into a submission to the message service handler."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,6 +170,17 @@ async def _copy(spool: Spool, content: Content) -> Content:
         async for chunk in spool.open(content):
             await writer.write(chunk)
         return await writer.commit()
+
+
+@asynccontextmanager
+async def spooling(spool: Spool) -> AsyncIterator[list[SubmittedPayload]]:
+    """A list for payloads as they land in the spool; what is in it is removed when that breaks off."""
+    payloads: list[SubmittedPayload] = []
+    try:
+        yield payloads
+    except BaseException:
+        await discard(spool, [payload.content for payload in payloads])
+        raise
 
 
 async def discard(spool: Spool, contents: Iterable[Content]) -> None:
