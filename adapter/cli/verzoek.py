@@ -24,6 +24,7 @@ from adapter.cli.store_view import Description, describe_delivery, describe_file
 from adapter.config import AuthorityConfig, Config
 from adapter.config import Flow as ConfiguredFlow
 from adapter.store import (
+    OPEN_DELIVERY,
     DeliveryState,
     Flow,
     JobKind,
@@ -60,7 +61,6 @@ _COLUMNS: Final = (
     Column("reason", "reason"),
 )
 _JOBS: Final = (JobKind.COLLECT, JobKind.DELIVER)
-_OPEN: Final = frozenset({DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED})
 
 
 @app.command("list")
@@ -264,7 +264,7 @@ async def _skip(config: Config, verzoeknummer: str, authority: str | None, reaso
         found, count = await db.write(_skip_open, verzoeknummer, authority, reason, _now())
     if not found:
         _not_found(verzoeknummer, authority)
-    if not count and len({one.authority for one in found if one.state in _OPEN}) > 1:
+    if not count and len({one.authority for one in found if one.state in OPEN_DELIVERY}) > 1:
         names = " and ".join(sorted({one.authority for one in found}))
         fail(f"{verzoeknummer} is a verzoek of {names}; choose one with --authority", WRONG_USE)
     if not count:
@@ -277,7 +277,7 @@ def _skip_open(
 ) -> tuple[list[StoredDelivery], int]:
     """Skip what is on its way, of one authority; nothing where it is not clear of which."""
     found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
-    waiting = [one for one in found if one.state in _OPEN]
+    waiting = [one for one in found if one.state in OPEN_DELIVERY]
     if len({one.authority for one in waiting}) > 1:
         return found, 0
     for one in waiting:
@@ -300,7 +300,7 @@ def _create(
 ) -> StoredDelivery | None:
     """Make a delivery to be collected, unless one is on its way; that one."""
     for one in find_deliveries(conn, authority, verzoeknummer=verzoeknummer, sink=sink):
-        if one.state in _OPEN:
+        if one.state in OPEN_DELIVERY:
             return one
     new = NewDelivery(
         authority=authority,

@@ -23,6 +23,7 @@ from adapter.stam.client import VerzoekAfhandelen
 from adapter.stam.problems import FetchProblem
 from adapter.stam.search import Area, Hit, Question, SearchResult, SearchSettings, VerzoekZoeken
 from adapter.store import (
+    OPEN_DELIVERY,
     Database,
     DeliveryState,
     Done,
@@ -54,7 +55,6 @@ SAME_AGAIN_AFTER: Final = timedelta(days=1)
 """When a verzoek that brought nothing new, though the search said so, is fetched again."""
 
 _CHUNK: Final = 200
-_OPEN: Final = frozenset({DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED})
 _MOST: Final = 1000
 _DOELEN: Final = {
     "initieren": "initieren",
@@ -265,7 +265,7 @@ def judge(hit: Hit, known: Sequence[StoredDelivery], now: datetime) -> Verdict:
     """
     if not known:
         return Verdict.MISSING
-    if any(one.volgnummer is None and one.state in _OPEN for one in known):
+    if any(one.volgnummer is None and one.state in OPEN_DELIVERY for one in known):
         return Verdict.WAITING
     collected = [one for one in known if one.volgnummer is not None]
     if not collected or not _brings_news(hit, collected) or _brought_none(known, now):

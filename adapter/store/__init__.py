@@ -155,6 +155,7 @@ from adapter.store.schedules import drop_schedules, keep_schedule
 from adapter.store.spool import Content, Spool, SpoolWriter, known_spool_keys
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
+    OPEN_DELIVERY,
     AgreementSource,
     AgreementState,
     DeliveryState,
@@ -172,6 +173,7 @@ from adapter.store.timeline import Event, add_event, events_for
 
 __all__ = [
     "OPEN",
+    "OPEN_DELIVERY",
     "Accepted",
     "AgreementRow",
     "AgreementSource",

@@ -14,7 +14,7 @@ from adapter.store.locking import lock_name
 from adapter.store.problems import NotFound, StaleState
 from adapter.store.schema import checkpoint, delivery, delivery_file, message
 from adapter.store.spool import Content
-from adapter.store.states import DeliveryState, FileKind, Flow, JobKind, Origin
+from adapter.store.states import OPEN_DELIVERY, DeliveryState, FileKind, Flow, JobKind, Origin
 from adapter.store.timeline import add_delivery_event
 
 
@@ -292,8 +292,7 @@ def skip_delivery(conn: Connection, row_id: int, reason: str, now: datetime) -> 
         StaleState: the delivery is delivered, skipped or repeated already.
 
     """
-    waiting = (DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED)
-    set_delivery_state(conn, row_id, waiting, DeliveryState.SKIPPED, reason, now)
+    set_delivery_state(conn, row_id, OPEN_DELIVERY, DeliveryState.SKIPPED, reason, now)
     remove_jobs(conn, (JobKind.COLLECT, JobKind.DELIVER), row_id)
 
 

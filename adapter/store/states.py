@@ -79,6 +79,10 @@ class DeliveryState(StrEnum):
     REPEATED = "repeated"
 
 
+OPEN_DELIVERY: Final = (DeliveryState.COLLECTING, DeliveryState.READY, DeliveryState.PARKED)
+"""The states of a delivery that is on its way, or waits for a person."""
+
+
 class FileKind(StrEnum):
     """What a file of a delivery is."""
 
