@@ -21,7 +21,6 @@ from cpa import (
     Certificate,
     CpaError,
     NotAParty,
-    PartyId,
     PartyInfo,
     Service,
     SyncReplyMode,
@@ -197,7 +196,7 @@ def _memory(agreement: Agreement) -> timedelta:
 def _know(document: AgreementDocument, config: AuthorityConfig) -> KnownAgreement:
     where = f"authority {document.authority}: CPA {document.cpa_id}"
     try:
-        agreement = agreement_for(parse_cpa(document.document), _party_id(config.party))
+        agreement = agreement_for(parse_cpa(document.document), config.party_id)
     except NotAParty as problem:
         raise AuthorityProblem(
             f"{where}: {problem}; correct `party` of the authority, or withdraw the CPA"
@@ -215,12 +214,6 @@ def _know(document: AgreementDocument, config: AuthorityConfig) -> KnownAgreemen
         )
     settings = config.agreements.get(document.cpa_id) or AgreementConfig()
     return KnownAgreement(document.authority, agreement, settings, _oins(agreement.them))
-
-
-def _party_id(text: str) -> PartyId:
-    """The PartyId that the configuration writes as `type:value`."""
-    kind, _, value = text.rpartition(":")
-    return PartyId(value, kind or None)
 
 
 def _oins(party: PartyInfo) -> frozenset[str]:

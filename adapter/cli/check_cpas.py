@@ -14,7 +14,6 @@ from cpa import (
     Certificate,
     CpaError,
     NotAParty,
-    PartyId,
     Severity,
     agreement_for,
     lint,
@@ -77,7 +76,7 @@ def check_cpa(
 ) -> list[Line]:
     """What is to be said of one document; the first line is about it as a whole."""
     try:
-        agreement = agreement_for(parse_cpa(candidate.document), configured_party(authority))
+        agreement = agreement_for(parse_cpa(candidate.document), authority.party_id)
     except NotAParty as problem:
         fix = f"correct `party` of authority {candidate.authority}, or leave the CPA out"
         return [wrong("cpa", candidate.place, f"{problem}; {fix}")]
@@ -87,12 +86,6 @@ def check_cpa(
     if keys is not None:
         lines += _check_signing(candidate.authority, authority, agreement, keys)
     return lines
-
-
-def configured_party(authority: AuthorityConfig) -> PartyId:
-    """The PartyId that the configuration writes as `type:value`."""
-    kind, _, value = authority.party.rpartition(":")
-    return PartyId(value, kind or None)
 
 
 def _in_force(agreement: Agreement, candidate: Candidate, now: datetime) -> Line:

@@ -15,10 +15,8 @@ from adapter.pki import (
     KeyProblem,
     NotTrusted,
     TrustStore,
-    is_oin,
     load_key_pair,
     oin_of,
-    strip_suffix,
 )
 
 SOON: Final = timedelta(days=42)
@@ -150,12 +148,9 @@ def _check_chain(
 
 def _check_holder(config: Config, name: str, authority: AuthorityConfig, pair: KeyPair) -> Iterator[Line]:
     """The OIN in the certificate is the party's, whose suffix of a test environment does not count (OIN-07)."""
-    party = strip_suffix(authority.party.rpartition(":")[2])
     found = oin_of(pair.certificate)
-    if found == party:
-        yield ok("oin", name, f"certificate and party have OIN {party}")
-    elif not is_oin(party):
-        yield warning("oin", name, f"party {authority.party} is no OIN, so it is not compared with {found}")
+    if found == authority.oin:
+        yield ok("oin", name, f"certificate and party have OIN {found}")
     elif found is None:
         say = warning if config.environment is Environment.TEST else wrong
         yield say("oin", name, "the certificate names no OIN; use the PKIoverheid certificate of the party")

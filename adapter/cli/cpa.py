@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from sqlalchemy import Connection
 
-from adapter.cli.check_cpas import Candidate, check_cpa, configured_party
+from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Line, Result
 from adapter.cli.cpa_view import describe_cpa, describe_finding
 from adapter.cli.lazy import new_app
@@ -146,7 +146,7 @@ def add(
     data = file.read_bytes()
     document = _parse(file, data)
     try:
-        agreement_for(document, configured_party(owner))
+        agreement_for(document, owner.party_id)
     except NotAParty as problem:
         fail(f"{problem}; give the --authority that is a party, or correct its `party` in the configuration")
     _judge(
@@ -232,7 +232,7 @@ def _listed(config: Config, row: AgreementRow, now: datetime) -> dict[str, Any]:
     if owner is None:
         return {**shown, "status": "of no authority in the configuration", "inForce": False}
     try:
-        agreement = agreement_for(parse_cpa(row.document), configured_party(owner))
+        agreement = agreement_for(parse_cpa(row.document), owner.party_id)
     except (CpaError, NotAParty) as problem:
         return {**shown, "status": f"cannot be used: {problem}", "inForce": False}
     return {

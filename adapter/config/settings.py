@@ -33,6 +33,8 @@ from adapter.config.values import (
     freeze,
     resolve,
 )
+from adapter.pki import strip_suffix
+from cpa import PartyId
 
 
 class Environment(StrEnum):
@@ -335,6 +337,17 @@ class AuthorityConfig(_Section):
     sinks: Annotated[Mapping[Name, SinkTable], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
+
+    @property
+    def party_id(self) -> PartyId:
+        """The PartyId that ``party`` writes as ``type:value``, or without a type."""
+        kind, _, value = self.party.rpartition(":")
+        return PartyId(value, kind or None)
+
+    @property
+    def oin(self) -> str:
+        """The OIN in ``party``, without the suffix of a test environment (OIN-07)."""
+        return strip_suffix(self.party_id.value)
 
     @property
     def stam_sink(self) -> str | None:

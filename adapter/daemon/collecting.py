@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from adapter.config import Config, ConfigProblem, DsoConfig, Environment
 from adapter.net import HttpClient, Timeouts
-from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair, strip_suffix
+from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
 from adapter.stam import CollectSettings, DsoSettings, LinkRules, VerzoekAfhandelen
 
 Source = tuple[VerzoekAfhandelen, CollectSettings]
@@ -34,7 +34,7 @@ class Sources:
         if settings is None or settings.dso is None:
             return None
         if authority not in self._made:
-            self._made[authority] = self._make(authority, settings.party, settings.dso)
+            self._made[authority] = self._make(authority, settings.oin, settings.dso)
         return self._made[authority]
 
     async def close(self) -> None:
@@ -42,7 +42,7 @@ class Sources:
         for client in self._clients:
             await client.close()
 
-    def _make(self, authority: str, party: str, dso: DsoConfig) -> Source:
+    def _make(self, authority: str, oin: str, dso: DsoConfig) -> Source:
         host = urlsplit(dso.url).hostname or ""
         client = HttpClient(
             key_pair=self.keys[authority],
@@ -58,7 +58,7 @@ class Sources:
         links = LinkRules(verzoek=dso.links.verzoek, pdf=dso.links.pdf, document=dso.links.document)
         settings = DsoSettings(
             url=dso.url,
-            oin=strip_suffix(party.rpartition(":")[2]),
+            oin=oin,
             references=dso.references,
             search=dso.search,
             oin_header=dso.oin_header,

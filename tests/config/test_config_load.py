@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from adapter.config import CertificateRenewal, Config, Environment, Flow, Listen, Role
+from cpa import PartyId
 
 Load = Callable[..., Config]
 
@@ -26,9 +27,22 @@ def test_every_option_is_read(load: Load, whole: str, tmp_path: Path) -> None:
     assert (config.log.format, config.log.level, config.limits.concurrency) == ("console", "debug", 4)
 
 
+@pytest.mark.parametrize(
+    ("party", "party_id"),
+    [
+        ("00000001001100415000", PartyId("00000001001100415000")),
+        ("urn:osb:oin:00000001001100415000_OTA", PartyId("00000001001100415000_OTA", "urn:osb:oin")),
+    ],
+)
+def test_a_party_may_have_no_type_and_a_suffix(load: Load, whole: str, party: str, party_id: PartyId) -> None:
+    authority = load(whole.replace("urn:osb:oin:00000001001100415000", party)).authorities["voorbeeldstad"]
+    assert (authority.party_id, authority.oin) == (party_id, "00000001001100415000")
+
+
 def test_every_option_of_an_authority_is_read(load: Load, whole: str, tmp_path: Path) -> None:
     authority = load(whole).authorities["voorbeeldstad"]
     assert authority.party == "urn:osb:oin:00000001001100415000"
+    assert authority.party_id == PartyId("00000001001100415000", "urn:osb:oin")
     assert authority.cpas == (tmp_path / "cpa/voorbeeldstad.xml",)
     agreement = authority.agreements["CPA-1"]
     assert agreement.acts_for == ("00000003123456780000",)

@@ -25,7 +25,6 @@ from cpa import (
     CollaborationProtocolAgreement,
     CpaError,
     NotAParty,
-    PartyId,
     Severity,
     agreement_for,
     lint,
@@ -122,9 +121,8 @@ def _owner(call: Call, document: CollaborationProtocolAgreement) -> Authority:
 
 
 def _is_party(document: CollaborationProtocolAgreement, authority: Authority) -> bool:
-    kind, _, value = authority.config.party.rpartition(":")
     try:
-        agreement_for(document, PartyId(value, kind or None))
+        agreement_for(document, authority.config.party_id)
     except NotAParty:
         return False
     return True
