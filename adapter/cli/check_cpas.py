@@ -52,12 +52,10 @@ def check_cpas(config: Config, keys: Keys, candidates: Iterable[Candidate], now:
     owners: dict[str, str] = {}
     with_agreement: set[str] = set()
     for candidate in candidates:
-        authority = config.authorities.get(candidate.authority)
-        if authority is None:
+        if candidate.authority not in config.authorities:
             continue  # of an authority that is no longer in the configuration
         with_agreement.add(candidate.authority)
-        lines += check_cpa(config, authority, keys.get(candidate.authority), candidate, now)
-        lines += _check_owner(candidate, owners)
+        lines += _check_candidate(config, keys, candidate, owners, now)
     lines += [
         warning(
             "cpa",
@@ -71,20 +69,32 @@ def check_cpas(config: Config, keys: Keys, candidates: Iterable[Candidate], now:
     return lines
 
 
-def check_cpa(
-    config: Config, authority: AuthorityConfig, keys: KeyPair | None, candidate: Candidate, now: datetime
-) -> list[Line]:
-    """What is to be said of one document; the first line is about it as a whole."""
+def _check_candidate(
+    config: Config, keys: Keys, candidate: Candidate, owners: dict[str, str], now: datetime
+) -> Iterator[Line]:
+    """What is to be said of one document among others, of which `owners` has the CPAIds."""
     try:
-        agreement = agreement_for(parse_cpa(candidate.document), authority.party_id)
+        document = parse_cpa(candidate.document)
+    except CpaError as problem:
+        yield wrong("cpa", candidate.place, f"{problem}; ask for a correct CPA")
+        return
+    try:
+        agreement = agreement_for(document, config.authorities[candidate.authority].party_id)
     except NotAParty as problem:
         fix = f"correct `party` of authority {candidate.authority}, or leave the CPA out"
-        return [wrong("cpa", candidate.place, f"{problem}; {fix}")]
-    except CpaError as problem:
-        return [wrong("cpa", candidate.place, f"{problem}; ask for a correct CPA")]
+        yield wrong("cpa", candidate.place, f"{problem}; {fix}")
+    else:
+        yield from check_cpa(config, keys.get(candidate.authority), candidate, agreement, now)
+    yield from _check_owner(candidate, document.cpa_id, owners)
+
+
+def check_cpa(
+    config: Config, keys: KeyPair | None, candidate: Candidate, agreement: Agreement, now: datetime
+) -> list[Line]:
+    """What is to be said of one document and the `agreement` in it; the first line is about it as a whole."""
     lines = [_in_force(agreement, candidate, now), *_check_rules(config, agreement, now)]
     if keys is not None:
-        lines += _check_signing(candidate.authority, authority, agreement, keys)
+        lines += _check_signing(candidate.authority, config.authorities[candidate.authority], agreement, keys)
     return lines
 
 
@@ -146,12 +156,8 @@ def _signing_certificates(agreement: Agreement) -> list[Certificate]:
     return list({certificate.id: certificate for certificate in found}.values())
 
 
-def _check_owner(candidate: Candidate, owners: dict[str, str]) -> Iterator[Line]:
+def _check_owner(candidate: Candidate, cpa_id: str, owners: dict[str, str]) -> Iterator[Line]:
     """A CPAId belongs to one authority."""
-    try:
-        cpa_id = parse_cpa(candidate.document).cpa_id
-    except CpaError:
-        return  # said before
     owner = owners.setdefault(cpa_id, candidate.authority)
     if owner != candidate.authority:
         yield wrong(

@@ -146,12 +146,11 @@ def add(
     data = file.read_bytes()
     document = _parse(file, data)
     try:
-        agreement_for(document, owner.party_id)
+        agreement = agreement_for(document, owner.party_id)
     except NotAParty as problem:
         fail(f"{problem}; give the --authority that is a party, or correct its `party` in the configuration")
-    _judge(
-        check_cpa(settings, owner, _keys(owner), Candidate(authority, file.name, data), _now()), force=force
-    )
+    candidate = Candidate(authority, file.name, data)
+    _judge(check_cpa(settings, _keys(owner), candidate, agreement, _now()), force=force)
     changed = asyncio.run(_put(settings, authority, document.cpa_id, data, file.absolute()))
     _report(
         as_json,
