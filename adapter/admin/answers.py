@@ -1,7 +1,6 @@
-"""What all answers of the admin listener have in common: security headers, no banner, and errors as small
-JSON.
-"""
+"""What all answers of the admin listener have in common: security headers, no banner, and errors that show nothing."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
@@ -10,6 +9,9 @@ from aiohttp.typedefs import Handler, Middleware
 from adapter.observe import Metrics, get_logger
 
 log = get_logger(__name__)
+
+ErrorForm = Callable[[int, Mapping[str, str]], web.Response]
+"""Makes the answer to an error of its status and the headers to keep."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -28,10 +30,8 @@ async def harden(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.popall(hdrs.SERVER, None)
 
 
-def answer_errors(metrics: Metrics) -> Middleware:
-    """A middleware that answers every error as `{"error": …}`; of an unexpected one the detail stays in the
-    log.
-    """
+def answer_errors(metrics: Metrics, form: ErrorForm) -> Middleware:
+    """A middleware that answers every error in this form; of an unexpected one the detail stays in the log."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -40,19 +40,32 @@ def answer_errors(metrics: Metrics) -> Middleware:
         except web.HTTPError as error:
             # 405 says in Allow what is possible; the text of aiohttp would repeat the path.
             kept = {str(name): error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            return _error(error.status, kept)
+            return form(error.status, kept)
         except web.HTTPException:
             raise
         except Exception:
             # Whatever a handler did not foresee must not show its innards to the caller.
-            log.exception(
-                "could not answer a request on the admin listener", action="admin.failed", path=request.path
-            )
-            metrics.unexpected_errors_total.labels(kind="admin").inc()
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, {})
+            note_unexpected(metrics, request, "could not answer a request on the admin listener")
+            return form(HTTPStatus.INTERNAL_SERVER_ERROR, {})
 
     return middleware
 
 
-def _error(status: int, headers: dict[str, str]) -> web.Response:
-    return web.json_response({"error": HTTPStatus(status).phrase.lower()}, status=status, headers=headers)
+def note_unexpected(metrics: Metrics, request: web.Request, event: str) -> None:
+    """Log and count the exception that is being handled, which nobody foresaw."""
+    log.exception(event, action="admin.failed", path=request.path)
+    metrics.unexpected_errors_total.labels(kind="admin").inc()
+
+
+def error_as_json(status: int, headers: Mapping[str, str]) -> web.Response:
+    """An error as `{"error": …}`."""
+    return web.json_response({"error": _phrase(status)}, status=status, headers=headers)
+
+
+def error_as_text(status: int, headers: Mapping[str, str]) -> web.Response:
+    """An error as plain text."""
+    return web.Response(text=_phrase(status), status=status, headers=headers)
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase.lower()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from adapter.admin.answers import answer_errors, harden
+from adapter.admin.answers import answer_errors, error_as_json, harden
 from adapter.admin.health import Health, ReadyCheck
 from adapter.admin.rest import BASE, ApplicationApi, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
@@ -23,7 +23,7 @@ def create_admin_app(
     `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
     fails. Raises ConfigProblem where the token of a user cannot be used.
     """
-    app = web.Application(middlewares=[answer_errors(metrics)], client_max_size=_MAX_BODY)
+    app = web.Application(middlewares=[answer_errors(metrics, error_as_json)], client_max_size=_MAX_BODY)
     app.on_response_prepare.append(harden)
     health = Health(checks, metrics)
     app.router.add_get("/health/live", health.live)

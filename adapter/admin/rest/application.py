@@ -5,10 +5,11 @@ from typing import Final
 
 from aiohttp import web
 
+from adapter.admin.answers import answer_errors, error_as_text
 from adapter.admin.auth import Users, load_users
 from adapter.admin.logins import FailedLogins
 from adapter.admin.rest.api import ApplicationApi, Call
-from adapter.admin.rest.guard import Answer, answer_as_text, guarded, identify
+from adapter.admin.rest.guard import Answer, guarded, identify
 from adapter.admin.rest.openapi import describe
 from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role
@@ -27,7 +28,9 @@ def create_api_app(api: ApplicationApi) -> web.Application:
     Raises ConfigProblem where the token of a user cannot be used.
     """
     users: Users = load_users(api.config.admin.users)
-    app = web.Application(middlewares=[answer_as_text(api), identify(api, users, FailedLogins())])
+    app = web.Application(
+        middlewares=[answer_errors(api.metrics, error_as_text), identify(api, users, FailedLogins())]
+    )
     for route in ROUTES:
         app.router.add_route(route.method, _pattern(route), guarded(route.role, route.answer))
     app.router.add_route("GET", DESCRIPTION, guarded(Role.LOOK, _describing()))

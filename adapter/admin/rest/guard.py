@@ -1,7 +1,6 @@
-"""What stands before every call of the application API: who calls, whether the role allows it, and errors as text."""
+"""What stands before every call of the application API: who calls, and whether the role allows it."""
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from math import ceil
 from typing import Final
 
@@ -20,28 +19,6 @@ _CALL: Final = web.RequestKey("call", Call)
 
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 """Handles a call of a user whose role allows it. Raises Refused."""
-
-
-def answer_as_text(api: ApplicationApi) -> Middleware:
-    """A middleware that answers errors as plain text; of an unexpected one the detail stays in the log."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Refused as refused:
-            return web.Response(status=refused.status, text=refused.text)
-        except web.HTTPException as error:
-            kept = {name: error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            text = HTTPStatus(error.status).phrase.lower()
-            return web.Response(status=error.status, text=text, headers=kept)
-        except Exception:
-            # Whatever a handler did not foresee must not show its innards to the caller.
-            log.exception("could not answer a call of the API", action="admin.failed", path=request.path)
-            api.metrics.unexpected_errors_total.labels(kind="admin").inc()
-            return web.Response(status=500, text="internal server error")
-
-    return middleware
 
 
 def identify(api: ApplicationApi, users: Users, failed: FailedLogins) -> Middleware:
@@ -78,12 +55,15 @@ def identify(api: ApplicationApi, users: Users, failed: FailedLogins) -> Middlew
 
 
 def guarded(role: Role, answer: Answer) -> Handler:
-    """The handler of a route for which a role is needed."""
+    """The handler of a route for which a role is needed; what is refused is answered as text."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         call = request[_CALL]
-        require(call, role)
-        return await answer(call)
+        try:
+            require(call, role)
+            return await answer(call)
+        except Refused as refused:
+            return web.Response(status=refused.status, text=refused.text)
 
     return handler
 

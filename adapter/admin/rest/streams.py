@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 
+from adapter.admin.answers import note_unexpected
 from adapter.admin.rest.api import Call
 from adapter.observe import get_logger
 
@@ -23,7 +24,6 @@ async def streaming(call: Call, content_type: str) -> AsyncIterator[web.StreamRe
         log.info("the caller went away", action="admin.answer_cut", path=call.request.path)
     except Exception:
         # The status is out already, so the only way to say that this is no whole answer is to end it here.
-        log.exception("could not finish an answer", action="admin.failed", path=call.request.path)
-        call.api.metrics.unexpected_errors_total.labels(kind="admin").inc()
+        note_unexpected(call.api.metrics, call.request, "could not finish an answer")
         if call.request.transport is not None:
             call.request.transport.abort()
