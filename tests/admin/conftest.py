@@ -17,7 +17,8 @@ from adapter.observe import Metrics
 from adapter.simulator import AgreementPlan, World, create_world
 from adapter.store import Spool, StoreClosed, migrate, open_database
 from cpa import Profile
-from tests.admin.house import TOKENS, Api, Client, Clock, Entry
+from tests.admin.house import TOKENS, Api, Client, Entry
+from tests.clock import Clock
 
 ROLES = {"beheer": ("administer", '["*"]'), "stad": ("repair", '["stad"]'), "kijker": ("look", '["dorp"]')}
 

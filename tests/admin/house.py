@@ -4,7 +4,7 @@ import base64
 import itertools
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -35,6 +35,7 @@ from adapter.store import (
     get_message,
     insert_message,
 )
+from tests.clock import Clock
 
 API = "/service/rest/v19"
 DSO = f"urn:osb:oin:{DSO_OIN}"
@@ -43,16 +44,6 @@ TOKENS = {"beheer": "the-token-of-beheer", "stad": "the:token:of:stad", "kijker"
 
 Client = TestClient[web.Request, web.Application]
 Entry = MutableMapping[str, Any]
-
-
-@dataclass(slots=True)
-class Clock:
-    """The present, shifted by what a test wants."""
-
-    shift: timedelta = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.shift
 
 
 @dataclass

@@ -51,18 +51,11 @@ from adapter.store import (
     open_database,
     set_message_state,
 )
+from tests.clock import Clock
 
 MARKER = b"BSN-999990019"
 DAY = timedelta(days=1)
 KILLED = Path(__file__).with_name("killed_purge.py")
-
-
-@dataclass(slots=True)
-class Clock:
-    shift: timedelta = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.shift
 
 
 @dataclass

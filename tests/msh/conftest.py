@@ -40,7 +40,8 @@ from cpa import (
     write_cpa,
 )
 from cpa.names import OIN_TYPE
-from tests.msh.house import Clock, Entry, House, Judge, Partner, Reply
+from tests.clock import Clock
+from tests.msh.house import Entry, House, Judge, Partner, Reply
 
 NEIGHBOUR_OIN = "00000099000000002000"
 HUB_OIN = "00000099000000003000"

@@ -64,6 +64,7 @@ from adapter.store import (
 )
 from cpa import Agreement, Exchange, Frequency, PartyId, Service
 from cpa.names import MSH_SERVICE
+from tests.clock import Clock
 from tests.ebms.conftest import Judge as SignatureJudge
 from tests.ebms.conftest import Signer
 from tests.ebms.encrypted import Receiver as DecryptsFor
@@ -85,16 +86,6 @@ Entry = MutableMapping[str, Any]
 
 def eb(name: str) -> str:
     return f"{{{EB}}}{name}"
-
-
-@dataclass(slots=True)
-class Clock:
-    """The present, shifted by what a test wants."""
-
-    shift: timedelta = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.shift
 
 
 @dataclass(frozen=True)
