@@ -16,6 +16,7 @@ from adapter.msh import Submitter
 from adapter.simulator import ACTION, SERVICE, Faults, Payload, SimulatedDso
 from adapter.store import open_database
 from tests.admin.house import DSO, TOKENS, Api, Client, certificate, properties
+from tests.waiting import until_stored
 
 PATIENCE = 30.0
 
@@ -28,12 +29,7 @@ class Line:
     dso: SimulatedDso
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seen = self.api.db.changes.count
-                if await condition():
-                    return
-                await self.api.db.wait_for_change(0.5, since=seen)
+        await until_stored(self.api.db, condition, PATIENCE)
 
 
 @pytest.fixture

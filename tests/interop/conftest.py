@@ -60,6 +60,7 @@ from tests.interop.agreements import (
 from tests.interop.line import Line, line_to
 from tests.interop.matrix import RUN
 from tests.interop.peer import PATIENCE, Build, Keys, Peer, PeerMissing, PeerPayload, Route, build
+from tests.waiting import until_stored
 
 SOON = timedelta(seconds=2)
 """Between two attempts; with the number of them it is also how long a message lives."""
@@ -351,12 +352,7 @@ class Meeting:
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something in the store is so."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seen = self.db.changes.count
-                if await condition():
-                    return
-                await self.db.wait_for_change(0.1, since=seen)
+        await until_stored(self.db, condition, PATIENCE)
 
     def logged(self, action: str, **fields: str) -> list[dict[str, Any]]:
         """What the daemon logged of one action, about one message."""

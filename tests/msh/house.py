@@ -69,6 +69,7 @@ from tests.ebms.conftest import Judge as SignatureJudge
 from tests.ebms.conftest import Signer
 from tests.ebms.encrypted import Receiver as DecryptsFor
 from tests.ebms.encrypted import judge_decrypts
+from tests.waiting import until_stored
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 EB = "http://www.oasis-open.org/committees/ebxml-msg/schema/msg-header-2_0.xsd"
@@ -501,12 +502,7 @@ class House:
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until something in the store is so."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                seen = self.db.changes.count
-                if await condition():
-                    return
-                await self.db.wait_for_change(0.5, since=seen)
+        await until_stored(self.db, condition, PATIENCE)
 
     async def until_receiving(self) -> None:
         """Wait until the daemon is busy with a request."""
