@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import tracemalloc
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -44,6 +43,7 @@ from tests.ebms.encrypted import (
     receiver,
     x509_data,
 )
+from tests.memory import measured_peak
 
 DATA_METHODS = [*GCM.values(), *CBC.values()]
 KEY_METHODS = [OAEP_OLD, OAEP_NEW, PKCS1]
@@ -255,16 +255,12 @@ def test_memory_does_not_grow_with_the_payload(method):
             encrypt_payload([block], wishes), receiver().key, receiver().certificate, policy=LEGACY_ENCRYPTION
         )
     )
-    tracemalloc.start()
-    try:
+    with measured_peak() as peak:
         document = encrypt_payload((block for _ in range(count)), wishes)
         stream = decrypt_payload(document, receiver().key, receiver().certificate, policy=LEGACY_ENCRYPTION)
         size = sum(len(plain) for plain in stream)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     assert size == count * len(block)
-    assert peak < 2 * 1024 * 1024
+    assert peak.octets < 2 * 1024 * 1024
 
 
 def test_one_large_chunk_is_handled_in_small_pieces():

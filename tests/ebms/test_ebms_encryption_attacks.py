@@ -3,7 +3,6 @@
 import base64
 import os
 import time
-import tracemalloc
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -41,6 +40,7 @@ from tests.ebms.encrypted import (
     receiver,
     x509_data,
 )
+from tests.memory import measured_peak
 
 PLAIN = b"%PDF-1.7 plain octets"
 KEY = bytes(range(32))
@@ -627,14 +627,11 @@ def test_a_document_larger_than_allowed():
 def test_a_huge_attribute_takes_no_memory():
     head = f'<xenc:EncryptedData xmlns:xenc="{XENC}" Id="'.encode()
     decryptor = PayloadDecryptor(receiver().key, receiver().certificate)
-    tracemalloc.start()
-    try:
+    with measured_peak() as peak:
         decryptor.feed(head)
         with pytest.raises(DecryptionRefused):
             feed_all(decryptor, [b"A" * 10_000] * 10_000)
-        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
-    finally:
-        tracemalloc.stop()
+    assert peak.octets < 1024 * 1024
 
 
 def test_a_huge_tag_octet_by_octet_costs_no_square():

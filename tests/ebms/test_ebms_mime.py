@@ -3,7 +3,6 @@
 import base64
 import quopri
 import time
-import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +20,7 @@ from adapter.ebms.mime import (
     find_content_id,
     strip_brackets,
 )
+from tests.memory import measured_peak
 
 BODY = (
     b"preamble\r\n--b=1\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-ID: <s@x>\r\n\r\n<a/>\r\n"
@@ -312,14 +312,12 @@ def test_memory_does_not_grow_with_a_payload():
     parser.feed(b"--b\r\n\r\n")
     chunk = b"\r\n--bx" * 10_000
     parser.feed(chunk)
-    tracemalloc.start()
-    total = 0
-    for _ in range(30):
-        total += sum(len(event.data) for event in parser.feed(chunk))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    with measured_peak() as peak:
+        total = 0
+        for _ in range(30):
+            total += sum(len(event.data) for event in parser.feed(chunk))
     assert total > 29 * len(chunk)
-    assert peak < 10 * len(chunk)
+    assert peak.octets < 10 * len(chunk)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +24,7 @@ from tests.ebms.encrypted import (
     gcm,
     judge_encrypts,
 )
+from tests.memory import measured_peak
 from tests.msh.conftest import Open
 from tests.msh.house import House, Made, Part, Request, envelope_of, errors_of, notification, wrap
 
@@ -328,14 +328,10 @@ async def test_memory_stays_flat_while_a_large_payload_is_decrypted(house: House
         yield after
 
     house.announce(made)
-    tracemalloc.start()
-    try:
+    with measured_peak() as peak:
         response = await house.post(request, body=octets())
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     assert response.status == 204
-    assert peak < 16 * 2**20
+    assert peak.octets < 16 * 2**20
     assert (await house.answer(made)).problems == ()
     await house.deliveries()
     (path,) = (house.state.parent / "rme").glob("*/payloads/*")
@@ -349,12 +345,8 @@ async def test_memory_stays_flat_while_a_large_payload_is_encrypted(open_house: 
         for _ in range(SIZE // len(content)):
             await writer.write(content)
         spooled = await writer.commit()
-    tracemalloc.start()
-    try:
+    with measured_peak() as peak:
         message = await house.submit("rme", payloads=(SubmittedPayload(spooled),))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 16 * 2**20
+    assert peak.octets < 16 * 2**20
     (stored,) = await house.db.read(message_payloads, message.id)
     assert stored.content.size > SIZE * 4 // 3
