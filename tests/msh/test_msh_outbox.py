@@ -11,6 +11,7 @@ from adapter.pki import server_context
 from adapter.store import MessageKind, MessageState, StoredMessage, find_messages
 from tests.msh.conftest import Open, Serve, close
 from tests.msh.house import PATIENCE, Draft, House, Judge, Made, Partner, envelope_of
+from tests.msh.silence import silent_partner
 
 
 async def take(house: House, draft: Draft | None = None) -> Made:
@@ -189,27 +190,13 @@ async def test_a_server_that_acts_for_the_partner_is_sent_to(open_house: Open, s
 async def test_a_dead_partner_does_not_delay_the_acknowledgments_of_another(open_house: Open):
     """The neighbour takes connections and then says nothing, not even in the handshake."""
     house = await open_house(dso=False)
-    connections: list[asyncio.StreamWriter] = []
-    busy = asyncio.Event()
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        if len(connections) >= 4:
-            busy.set()
-        await reader.read()
-
-    neighbour = await asyncio.start_server(say_nothing, "127.0.0.1", house.world.ports.dso_api)
-    try:
+    async with silent_partner(house.world.ports.dso_api) as busy:
         for _ in range(8):
             draft = Draft(house.agreements["neighbour"], house.keys["neighbour"])
             assert (await house.send(draft.make(), keys="neighbour")).status == 204
         async with asyncio.timeout(PATIENCE):
             await busy.wait()
         await _serve_signals(house)
-    finally:
-        neighbour.close()
-        for writer in connections:
-            writer.transport.abort()
     assert house.lines("acknowledgment.not_sent") == []
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,6 +41,7 @@ from cpa import Service
 from tests.msh.conftest import SYNCHRONOUS, Open, Serve, close
 from tests.msh.house import PATIENCE, House, Judge, Made, eb, envelope_of, other_party
 from tests.msh.sending import acknowledgment, body_of, error, references_of, reply, say, with_cpa
+from tests.msh.silence import silent_partner
 
 HOUR = timedelta(hours=1)
 INTERVAL = 3 * HOUR
@@ -788,20 +788,9 @@ async def test_a_daemon_that_stops_while_it_sends_sends_the_same_again(
 async def test_a_dead_partner_delays_no_other(open_house: Open, serve: Serve):
     """It takes connections and then says nothing, not even in the handshake."""
     house = await open_house(dso=False)
-    connections: list[asyncio.StreamWriter] = []
-    busy = asyncio.Event()
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.append(writer)
-        if len(connections) >= 4:
-            busy.set()
-        with suppress(ConnectionError):
-            await reader.read()
-
     ports = house.world.ports
     await override(house, "rm", f"https://localhost:{ports.dso_api}/ebms")
-    dead = await asyncio.start_server(say_nothing, "127.0.0.1", ports.dso_api)
-    try:
+    async with silent_partner(ports.dso_api) as busy:
         for _ in range(8):
             await house.submit("rm")
         async with asyncio.timeout(PATIENCE):
@@ -810,10 +799,6 @@ async def test_a_dead_partner_delays_no_other(open_house: Open, serve: Serve):
         for _ in range(5):
             await house.until_state(await house.submit("bes"), MessageState.TRANSMITTED)
         assert len(partner.received) == 5
-    finally:
-        dead.close()
-        for writer in connections:
-            writer.transport.abort()
 
 
 async def override(house: House, authority: str, destination: str) -> None:
