@@ -24,6 +24,7 @@ from tests.msh.house import (
     Part,
     Request,
     Response,
+    ask_next_msh,
     eb,
     notification,
     other_party,
@@ -536,16 +537,7 @@ async def foreign_signal(house: House) -> Tried:
 
 @case("ack-of-next-msh", **with_agreement("strict = true"))
 async def ack_of_next_msh(house: House) -> Tried:
-    def ask(root: etree._Element) -> None:
-        attributes = {
-            f"{{{SOAP}}}mustUnderstand": "1",
-            f"{{{SOAP}}}actor": "urn:oasis:names:tc:ebxml-msg:actor:nextMSH",
-            eb("version"): "2.0",
-            eb("signed"): "false",
-        }
-        etree.SubElement(root[0], eb("AckRequested"), attributes)
-
-    return await refused(house, house.draft(before=ask).make())
+    return await refused(house, house.draft(before=ask_next_msh).make())
 
 
 @case("many-references")

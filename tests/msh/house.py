@@ -89,6 +89,17 @@ def eb(name: str) -> str:
     return f"{{{EB}}}{name}"
 
 
+def ask_next_msh(root: etree._Element) -> None:
+    """Have a message ask the next MSH for an acknowledgment, which nobody supports."""
+    asked = {
+        f"{{{SOAP}}}actor": "urn:oasis:names:tc:ebxml-msg:actor:nextMSH",
+        f"{{{SOAP}}}mustUnderstand": "1",
+        eb("version"): "2.0",
+        eb("signed"): "false",
+    }
+    etree.SubElement(root[0], eb("AckRequested"), asked)
+
+
 @dataclass(frozen=True)
 class Part:
     """A payload part as it is to be written; `encoding` is its Content-Transfer-Encoding."""

@@ -34,6 +34,7 @@ from tests.msh.house import (
     Made,
     Part,
     Request,
+    ask_next_msh,
     eb,
     envelope_of,
     errors_of,
@@ -225,16 +226,7 @@ async def test_a_partner_may_differ_in_flags_where_the_agreement_is_lenient(open
 
 
 async def test_an_acknowledgment_of_the_next_msh_is_ignored(house: House):
-    def ask(root: etree._Element) -> None:
-        asked = {
-            f"{{{SOAP}}}actor": "urn:oasis:names:tc:ebxml-msg:actor:nextMSH",
-            f"{{{SOAP}}}mustUnderstand": "1",
-            eb("version"): "2.0",
-            eb("signed"): "false",
-        }
-        etree.SubElement(root[0], eb("AckRequested"), asked)
-
-    await accepted(house, house.draft(before=ask).make())
+    await accepted(house, house.draft(before=ask_next_msh).make())
 
 
 async def test_an_encrypted_profile_without_payload_is_accepted(house: House):

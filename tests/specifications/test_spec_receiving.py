@@ -16,12 +16,12 @@ from adapter.store import Direction, find_messages, message_payloads
 from tests.msh.conftest import Open
 from tests.msh.house import (
     PATIENCE,
-    SOAP,
     XLINK,
     House,
     Made,
     Part,
     Request,
+    ask_next_msh,
     eb,
     envelope_of,
     errors_of,
@@ -108,16 +108,7 @@ async def test_a_signature_that_nobody_agreed_on_is_accepted(house: House) -> No
 
 
 async def test_an_acknowledgment_asked_of_the_next_msh_is_in_the_log(house: House) -> None:
-    def ask(root: etree._Element) -> None:
-        asked = {
-            f"{{{SOAP}}}actor": "urn:oasis:names:tc:ebxml-msg:actor:nextMSH",
-            f"{{{SOAP}}}mustUnderstand": "1",
-            eb("version"): "2.0",
-            eb("signed"): "false",
-        }
-        etree.SubElement(root[0], eb("AckRequested"), asked)
-
-    await accepted(house, house.draft(before=ask).make())
+    await accepted(house, house.draft(before=ask_next_msh).make())
     (line,) = house.lines("message.warned")
     assert "NotSupported" in line["problem"]
 
