@@ -22,11 +22,8 @@ from adapter.store import (
     Content,
     Database,
     DeliveryState,
-    Direction,
     Flow,
-    MessageKind,
     NewDelivery,
-    NewMessage,
     NewPayload,
     Origin,
     Spool,
@@ -36,6 +33,7 @@ from adapter.store import (
     insert_message,
 )
 from tests.clock import Clock
+from tests.messages import new_message
 
 API = "/service/rest/v19"
 DSO = f"urn:osb:oin:{DSO_OIN}"
@@ -106,8 +104,6 @@ class Api:
         """A received message, which waits in a mailbox where there is a sink; its row."""
         values: dict[str, Any] = {
             "authority": authority,
-            "direction": Direction.IN,
-            "kind": MessageKind.BUSINESS,
             "cpa_id": self.authority(authority).cpa_id,
             "message_id": message_id,
             "conversation_id": f"conversation-{message_id}",
@@ -118,8 +114,6 @@ class Api:
             "service": SERVICE.name,
             "service_type": SERVICE.type,
             "action": ACTION,
-            "timestamp": datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC),
-            "envelope": b"<Envelope/>",
         }
         contents = [await self.spooled(octets) for octets in payloads]
         parts = [
@@ -127,7 +121,7 @@ class Api:
             for number, content in enumerate(contents)
         ]
         now = self.clock()
-        new = NewMessage(**(values | changes))
+        new = new_message(datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC), **(values | changes))
         row = await self.db.write(insert_message, new, None, now, payloads=parts)
         if sink is not None:
             name = f"m{next(self._numbers)}"

@@ -17,13 +17,10 @@ from adapter.simulator import AgreementPlan, World, create_world
 from adapter.store import (
     Content,
     Database,
-    Direction,
     Flow,
     JobKind,
-    MessageKind,
     NewDelivery,
     NewJob,
-    NewMessage,
     NewPayload,
     Origin,
     claim_jobs,
@@ -34,6 +31,7 @@ from adapter.store import (
     open_database,
     park_job,
 )
+from tests.messages import new_message
 
 T = TypeVar("T")
 NUMBER = "2023073100048"
@@ -109,9 +107,6 @@ class Shop:
     def message(self, message_id: str = "m1@dso", job: NewJob | None = None, **changes: Any) -> int:
         now = datetime.now(UTC)
         values: dict[str, Any] = {
-            "authority": "voorbeeldstad",
-            "direction": Direction.IN,
-            "kind": MessageKind.BUSINESS,
             "cpa_id": self.cpa_id,
             "message_id": message_id,
             "conversation_id": NUMBER,
@@ -119,10 +114,8 @@ class Shop:
             "to_party": "urn:osb:oin:ons",
             "service": "Verzoeknotificatie:1:0",
             "action": "verzoeknotificatie",
-            "timestamp": now,
-            "envelope": b"<Envelope/>",
         }
-        new = NewMessage(**(values | changes))
+        new = new_message(now, **(values | changes))
         payloads = (NewPayload(Content(2, "ab" * 32, b"hi"), "p1@dso", "application/xml"),)
         return self.use(lambda db: db.write(insert_message, new, job, now, payloads=payloads))
 

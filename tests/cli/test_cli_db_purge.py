@@ -7,16 +7,14 @@ import pytest
 from adapter.store import (
     Content,
     Database,
-    Direction,
-    MessageKind,
     MessageState,
-    NewMessage,
     NewPayload,
     Spool,
     insert_message,
     set_message_state,
 )
 from tests.cli.conftest import Shop
+from tests.messages import new_message
 
 MARKER = b"BSN-999990019"
 
@@ -29,28 +27,12 @@ def old_message(shop: Shop, *, large: bool = False) -> Content:
         async with Spool(shop.state / "spool", inline_limit=10 if large else 10_000).writer() as writer:
             await writer.write(MARKER * 10)
             content = await writer.commit()
-        row = await db.write(insert_message, message(shop, then), None, then, payloads=(NewPayload(content),))
+        message = new_message(then, cpa_id=shop.cpa_id, message_id=f"{then.timestamp()}@dso")
+        row = await db.write(insert_message, message, None, then, payloads=(NewPayload(content),))
         await db.write(set_message_state, row, MessageState.RECEIVED, MessageState.PROCESSED, None, then)
         return content
 
     return shop.use(fill)
-
-
-def message(shop: Shop, then: datetime) -> NewMessage:
-    return NewMessage(
-        authority="voorbeeldstad",
-        direction=Direction.IN,
-        kind=MessageKind.BUSINESS,
-        cpa_id=shop.cpa_id,
-        message_id=f"{then.timestamp()}@dso",
-        conversation_id="c1",
-        from_party="dso",
-        to_party="ons",
-        service="s",
-        action="a",
-        timestamp=then,
-        envelope=b"<Envelope/>",
-    )
 
 
 def spooled(shop: Shop, content: Content) -> Path:

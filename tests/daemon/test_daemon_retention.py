@@ -35,8 +35,6 @@ from adapter.simulator import (
 from adapter.store import (
     Database,
     DeliveryState,
-    Direction,
-    MessageKind,
     MessageState,
     NewMessage,
     NewPayload,
@@ -52,6 +50,7 @@ from adapter.store import (
     set_message_state,
 )
 from tests.clock import Clock
+from tests.messages import new_message
 
 MARKER = b"BSN-999990019"
 DAY = timedelta(days=1)
@@ -295,17 +294,4 @@ async def test_others_write_while_everything_is_purged(tmp_path: Path) -> None:
 
 
 def message(number: int, now: datetime) -> NewMessage:
-    return NewMessage(
-        authority="voorbeeldstad",
-        direction=Direction.IN,
-        kind=MessageKind.BUSINESS,
-        cpa_id="CPA-1",
-        message_id=f"{number}@dso",
-        conversation_id="c1",
-        from_party="dso",
-        to_party="voorbeeldstad",
-        service="verzoek",
-        action="indienen",
-        timestamp=now,
-        envelope=b"<Envelope/>" * 500,
-    )
+    return new_message(now, message_id=f"{number}@dso", envelope=b"<Envelope/>" * 500)

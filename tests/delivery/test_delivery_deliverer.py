@@ -23,7 +23,6 @@ from adapter.store import (
     Content,
     Database,
     DeliveryState,
-    Direction,
     Done,
     EventType,
     FileFacts,
@@ -33,12 +32,10 @@ from adapter.store import (
     JobKind,
     LeaseLost,
     MessageFilter,
-    MessageKind,
     MessageState,
     NewDelivery,
     NewFile,
     NewJob,
-    NewMessage,
     NewPayload,
     Origin,
     Park,
@@ -62,6 +59,7 @@ from adapter.store import (
     record_references,
     skip_delivery,
 )
+from tests.messages import new_message
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 DELIVER = NewJob(JobKind.DELIVER, "sink:archief")
@@ -119,11 +117,8 @@ class House:
         return job
 
     async def message(self, *payloads: NewPayload) -> int:
-        message = NewMessage(
-            authority="voorbeeldstad",
-            direction=Direction.IN,
-            kind=MessageKind.BUSINESS,
-            cpa_id="CPA-1",
+        message = new_message(
+            NOW - timedelta(minutes=1),
             message_id="m-1@dso",
             conversation_id="c-1",
             ref_to_message_id="m-0@dso",
@@ -131,8 +126,6 @@ class House:
             to_party="urn:osb:oin:2",
             service="dso:notificatie",
             action="verzoek",
-            timestamp=NOW - timedelta(minutes=1),
-            envelope=b"<e/>",
         )
         return await self.db.write(insert_message, message, None, NOW, payloads=payloads)
 

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from adapter.store import (
 )
 from adapter.store.postgres import PostgresDatabase, postgres_engine
 from adapter.store.sqlite import sqlite_engine, sqlite_path
+from tests.messages import new_message as make_message
 from tests.postgresql import apart
 
 R = TypeVar("R")
@@ -83,25 +85,7 @@ async def db(url: str, state: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def new_message() -> Callable[..., NewMessage]:
-    def make(**changes: Any) -> NewMessage:
-        values: dict[str, Any] = {
-            "authority": "voorbeeldstad",
-            "direction": Direction.IN,
-            "kind": MessageKind.BUSINESS,
-            "cpa_id": "CPA-1",
-            "message_id": "m1@dso",
-            "conversation_id": "c1",
-            "from_party": "dso",
-            "to_party": "voorbeeldstad",
-            "service": "verzoek",
-            "action": "indienen",
-            "timestamp": NOW,
-            "envelope": b"<Envelope/>",
-            "http_headers": (("SOAPAction", '"ebXML"'),),
-        }
-        return NewMessage(**(values | changes))
-
-    return make
+    return partial(make_message, NOW, http_headers=(("SOAPAction", '"ebXML"'),))
 
 
 @pytest.fixture
