@@ -42,6 +42,7 @@ from cpa import (
 from cpa.names import OIN_TYPE
 from tests.clock import Clock
 from tests.msh.house import Entry, House, Judge, Partner, Reply
+from tests.msh.sending import with_cpa
 
 NEIGHBOUR_OIN = "00000099000000002000"
 HUB_OIN = "00000099000000003000"
@@ -62,6 +63,7 @@ SYNCHRONOUS = ("sync", "rmsync", "rmesync")
 
 Open = Callable[..., Awaitable[House]]
 Serve = Callable[..., Awaitable[Partner]]
+Changed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -269,3 +271,17 @@ async def serve() -> AsyncIterator[Serve]:
             return partner
 
         yield start
+
+
+@pytest.fixture
+async def waiting(open_house: Open, serve: Serve) -> House:
+    """A house whose partner takes messages and says nothing."""
+    house = await open_house(dso=False)
+    await serve(house)
+    return house
+
+
+@pytest.fixture
+def changed(world: World, tmp_path: Path) -> Changed:
+    """Settings of a daemon whose authority has its agreement with changes in the text."""
+    return lambda name, *changes: with_cpa(world, tmp_path, name, *changes)

@@ -1,8 +1,11 @@
-"""Signals of the partner about messages that we sent, right or wrong, and agreements that differ from the usual."""
+"""Messages that we sent, and wait for; signals of the partner about them, right or wrong; agreements that differ from
+the usual.
+"""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,68 @@ from adapter.ebms import (
 from adapter.msh import new_message_id
 from adapter.pki import KeyPair
 from adapter.simulator import World
-from adapter.store import StoredMessage, StoredPayload, message_payloads
+from adapter.store import (
+    EndpointOverride,
+    StoredMessage,
+    StoredPayload,
+    message_payloads,
+    put_endpoint_override,
+)
 from tests.msh.house import House, Made, Request, envelope_of, wrap
+
+HOUR = timedelta(hours=1)
+INTERVAL = 3 * HOUR
+TYPES = (
+    "application/xml",
+    "application/pdf",
+    'text/plain; charset="iso-8859-1"',
+    "image/png",
+    "application/zip",
+)
+"""Of the payloads below, each its own."""
+
+
+def payloads() -> list[bytes]:
+    """Five of which each goes wrong in its own way when it is not taken octet by octet; one has a file."""
+    return [
+        "<gemeente>Súdwest-Fryslân</gemeente>\r\n".encode(),
+        b"%PDF-1.7\r\n\r\n--=_part_\n\x00\xff",
+        "één\nregel".encode("latin-1"),
+        b"",
+        bytes(range(256)) * 512,
+    ]
+
+
+async def until_answered(house: House, message: StoredMessage, attempt: int = 1) -> StoredMessage:
+    """Wait until an attempt is over, and the next one is due at its time."""
+
+    async def so() -> bool:
+        if (await house.reload(message)).attempts != attempt:
+            return False
+        # In this order: a job seen ready before the attempt was counted may be under way by now.
+        return [job.state for job in await house.jobs() if job.subject == message.id] == ["ready"]
+
+    await house.until(so)
+    return await house.reload(message)
+
+
+async def next_attempt(house: House, message: StoredMessage) -> StoredMessage:
+    """Let the interval pass, and wait until the attempt that is then due is over."""
+    attempt = (await house.reload(message)).attempts
+    house.pass_time(INTERVAL)
+    return await until_answered(house, message, attempt + 1)
+
+
+async def sent(house: House, name: str = "rms", *octets: bytes) -> StoredMessage:
+    """A message that was sent once and waits."""
+    return await until_answered(house, await house.submit(name, *octets))
+
+
+async def override(house: House, authority: str, destination: str) -> None:
+    source = f"https://localhost:{house.world.ports.dso_ebms}/ebms"
+    await house.db.write(
+        put_endpoint_override, EndpointOverride(authority, source, destination), house.clock()
+    )
 
 
 def references_of(message: StoredMessage) -> tuple[etree._Element, ...]:
