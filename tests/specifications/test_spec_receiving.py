@@ -18,7 +18,6 @@ from tests.msh.house import (
     PATIENCE,
     XLINK,
     House,
-    Made,
     Part,
     Request,
     ask_next_msh,
@@ -28,14 +27,9 @@ from tests.msh.house import (
     notification,
     wrap,
 )
+from tests.msh.receiving import accepted
 
 DSO = "urn:osb:oin:00000099000000001000"
-
-
-async def accepted(house: House, made: Made, request: Request | None = None) -> None:
-    """Send a message; assert that it is taken and acknowledged."""
-    assert (await house.send(made, request)).status == 204
-    assert (await house.answer(made)).action == "Acknowledgment"
 
 
 @pytest.mark.parametrize("name", ["rms", "rm", "be"])
