@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import postgres_url, postgresql
+from tests.s3 import bucket, s3_server
 
-__all__ = ["postgres_url", "postgresql"]
+__all__ = ["bucket", "postgres_url", "postgresql", "s3_server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""`check`: everything that can be looked at before the daemon starts, or beside one that runs; it changes nothing."""
+"""`check`: everything that can be looked at before the daemon starts, or beside one that runs.
+
+It changes nothing; only where payloads are kept in an object store, an object is written there and removed again.
+"""
 
 import asyncio
 import hashlib
@@ -21,10 +24,12 @@ from adapter.delivery import SinkProblem, make_sink
 from adapter.observe import configure_logs
 from adapter.sinks import SINK_TYPES, route_problems
 from adapter.store import (
+    SpoolUnavailable,
     StoreProblem,
     StoreUnavailable,
     active_agreements,
     daemon_is_running,
+    probe_spool,
     schema_is_current,
     shown_url,
 )
@@ -40,7 +45,9 @@ _COLUMNS: Final = (
 
 
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Check configuration, keys, CPAs, database and sinks; nothing is changed, and nothing listens.
+    """Check configuration, keys, CPAs, database, place of payloads and sinks; nothing listens.
+
+    Nothing is changed, but for an object in the bucket of [store] payloads that is written, read and removed again.
 
     Each line says what was looked at and, where it is not right, what mends it. Exit code 0: no errors; 78: the
     configuration, or a key, CPA or sink option in it, is wrong; 1: something else fails, as a sink that is not there.
@@ -89,7 +96,7 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
         candidates += await _uploaded(config, candidates)
     lines += check_cpas(config, keys, candidates, now)
     lines += _check_retention(config, candidates)
-    lines += [database, *_check_listeners(config), *_check_users(config)]
+    lines += [database, await _check_payloads(config), *_check_listeners(config), *_check_users(config)]
     return lines + await _check_sinks(config)
 
 
@@ -120,6 +127,15 @@ def _check_database(config: Config) -> Line:
     except OSError as error:
         return failed("database", name, f"{state} cannot be read: {error.strerror}; check its rights")
     return _check_new_database(name, state)
+
+
+async def _check_payloads(config: Config) -> Line:
+    place = config.store.payloads
+    try:
+        remark = await probe_spool(config)
+    except SpoolUnavailable as problem:
+        return failed("payloads", place, str(problem))
+    return ok("payloads", place, "could be kept") if remark is None else warning("payloads", place, remark)
 
 
 def _check_retention(config: Config, candidates: list[Candidate]) -> Iterator[Line]:

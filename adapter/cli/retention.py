@@ -11,7 +11,7 @@ from adapter.cli.output import FAILED, Column, fail, say, show_document, show_ta
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, read_config
 from adapter.config import Config
 from adapter.daemon import Purger, documents_of, effective_policy
-from adapter.store import Finding, Spool, active_agreements, find_orphans, verify_contents
+from adapter.store import Finding, active_agreements, find_orphans, open_spool, verify_contents
 
 _PROGRESS: Final = 1024 * 1024 * 1024
 _COLUMNS: Final = (
@@ -44,7 +44,7 @@ def verify(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Digest every stored content again, and look for files of the spool that belong to nothing.
+    """Digest every stored content again, and look in the spool for what belongs to nothing.
 
     Exit code 1 when a content is missing or damaged, or there is an orphan older than a day. What is missing or damaged
     is never delivered: its delivery is parked when its turn comes.
@@ -68,7 +68,7 @@ async def _purge(config: Config, *, dry_run: bool) -> dict[str, int]:
         policy, said = effective_policy(config, documents_of(await db.read(active_agreements)))
         for text in said:
             say(text)
-        purger = Purger(db, Spool(config.state / "spool"))
+        purger = Purger(db, open_spool(config))
         counts = await (purger.look(policy, now) if dry_run else purger.run(policy, now))
     return {str(what): count for what, count in counts.items()}
 
@@ -77,7 +77,7 @@ async def _verify(config: Config, rate: int) -> tuple[int, int, list[dict[str, A
     checked = octets = 0
     findings: list[dict[str, Any]] = []
     async with opened_store(config) as db:
-        spool = Spool(config.state / "spool")
+        spool = open_spool(config)
         async with contextlib.aclosing(verify_contents(db, spool, rate)) as contents:
             async for one in contents:
                 if (octets + one.size) // _PROGRESS > octets // _PROGRESS:
@@ -91,9 +91,10 @@ async def _verify(config: Config, rate: int) -> tuple[int, int, list[dict[str, A
                 "authority": None,
                 "of": None,
                 "position": None,
-                "reason": f"{path}: no row names it",
+                "reason": f"{one.place}: no row names it",
             }
-            async for path in find_orphans(db, spool, datetime.now(UTC))
+            async for some in find_orphans(db, spool, datetime.now(UTC))
+            for one in some
         ]
     return checked, octets, findings
 

@@ -49,6 +49,8 @@ def _check_protection(config: Config) -> Iterator[Fault]:
     where = f"in environment {config.environment.value}"
     if not config.trust.roots:
         yield ("trust", "roots"), f"is empty {where}; name the PEM file of the PKIoverheid private root"
+    if (config.store.s3.endpoint or "").startswith("http://"):
+        yield ("store", "s3", "endpoint"), f"plain HTTP is not allowed {where}; write https://"
     for name, authority in config.authorities.items():
         if authority.dso is not None and urlsplit(authority.dso.url).scheme != "https":
             yield ("authorities", name, "dso", "url"), f"plain HTTP is not allowed {where}; write https://"

@@ -2,6 +2,7 @@
 loaded.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -35,6 +36,8 @@ from adapter.config.values import (
 )
 from adapter.pki import strip_suffix
 from cpa import PartyId
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
 
 
 class Environment(StrEnum):
@@ -73,11 +76,39 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class S3Config(_Section):
+    """``[store.s3]``: how to get into the object store; what is not set here, the environment or the machine tells."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key: str | None = None
+    secret_key_file: ConfigPath | None = None
+    roots: ConfigPath | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_server(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none")
+        odd = parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username
+        if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
+            raise ValueError("is not the address of a server; write https://host or https://host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> Self:
+        if (self.access_key is None) != (self.secret_key_file is None):
+            raise ValueError(
+                "access_key and secret_key_file go together; give both, or neither to use others"
+            )
+        return self
+
+
 class StoreConfig(_Section):
     """``[store]``: database and place of payloads."""
 
     url: str = "sqlite"
     payloads: str = "file"
+    s3: S3Config = S3Config()
 
     @field_validator("url")
     @classmethod
@@ -89,7 +120,7 @@ class StoreConfig(_Section):
     @field_validator("payloads")
     @classmethod
     def _known_place(cls, value: str) -> str:
-        if value != "file" and not value.startswith("s3://"):
+        if value != "file" and not _BUCKET.fullmatch(value):
             raise ValueError('is not a place for payloads; write "file" or "s3://bucket/prefix"')
         return value
 

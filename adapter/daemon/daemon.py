@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -30,7 +29,16 @@ from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, 
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
 from adapter.stam import Collector, Reconciler
-from adapter.store import Database, JobKind, Spool, is_shared, known_spool_keys, migrate, open_database
+from adapter.store import (
+    Database,
+    JobKind,
+    Spool,
+    is_shared,
+    known_spool_keys,
+    migrate,
+    open_database,
+    open_spool,
+)
 from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker
 
 log = get_logger(__name__)
@@ -42,7 +50,7 @@ IDLE: Final = 75.0
 """Seconds that a connection may take to bring the head of its next request (TRN-22)."""
 
 _LEFTOVER_AGE: Final = timedelta(days=1)
-"""How old a file of a shared spool must be to be a leftover of a crash: no request takes so long."""
+"""How old what is in a shared spool must be to be a leftover of a crash: no request takes so long."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
@@ -59,7 +67,7 @@ class Materials:
     open_database: Callable[[Config], Database] = lambda config: open_database(
         config.store.url, config.state, exclusive=True
     )
-    open_spool: Callable[[Path], Spool] = Spool
+    open_spool: Callable[[Config], Spool] = open_spool
     make_sinks: Callable[[Config], Sinks] = make_sinks
     clock: Callable[[], datetime] = utc_now
     timing: Timing = field(default_factory=Timing)
@@ -109,7 +117,7 @@ class Daemon:
         await asyncio.to_thread(migrate, config.store.url, config.state)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
-        spool = self.materials.open_spool(config.state / "spool")
+        spool = self.materials.open_spool(config)
         await self._sweep(db, spool)
         registry = Registry(config, keys, db, self.metrics, clock)
         await registry.import_files()
@@ -139,7 +147,7 @@ class Daemon:
         retention = RetentionTask(config, Purger(db, spool), self.metrics, clock)
         self._background(retention.work(), "retention")
         pressure = Pressure(room_of(config.limits))
-        self._background(watch_load(db, config.state / "spool", pressure, self.metrics), "load")
+        self._background(watch_load(db, spool, config.state, pressure, self.metrics), "load")
         receiver = Receiver(
             db,
             spool,
@@ -151,7 +159,7 @@ class Daemon:
             max_message=config.ebms.max_message,
             pressure=pressure,
         )
-        readiness = Readiness(db, worker, registry, config.state)
+        readiness = Readiness(db, spool, worker, registry, config.state)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, config, self.metrics, clock)
         await self._listen_admin(readiness, api)
@@ -164,7 +172,7 @@ class Daemon:
         age = _LEFTOVER_AGE if is_shared(self.config.store.url) else None
         swept = await spool.sweep(await db.read(known_spool_keys), age)
         if swept:
-            log.info("removed files that belong to no message", action="spool.swept", files=swept)
+            log.info("removed what belongs to no message", action="spool.swept", files=swept)
 
     def _worker(self, db: Database, handlers: dict[str, Handler]) -> Worker:
         retries = self.config.retries

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ReadyCheck
 from adapter.daemon.registry import Registry
-from adapter.store import Database, StoreProblem, count_jobs
+from adapter.store import Database, Spool, SpoolUnavailable, StoreProblem, count_jobs
 from adapter.work import Worker
 
 MIN_FREE: Final = 256 * 1024 * 1024
@@ -23,6 +23,7 @@ class Readiness:
     """The checks behind /health/ready."""
 
     db: Database
+    spool: Spool
     worker: Worker
     registry: Registry
     state: Path
@@ -33,6 +34,7 @@ class Readiness:
             "database": self.database,
             "worker": self.jobs,
             "disk": self.disk,
+            "payloads": self.payloads,
             "agreements": self.agreements,
         }
 
@@ -52,14 +54,20 @@ class Readiness:
 
     async def disk(self) -> list[str]:
         """There is room for what comes in."""
-        found = []
-        for place in (self.state, self.state / "spool"):  # the spool may be on a shared file system
-            usage = await asyncio.to_thread(shutil.disk_usage, place)
-            if usage.free < MIN_FREE:
-                found.append(
-                    f"only {usage.free // 2**20} MiB are free at {place}; make room for at least 256 MiB"
-                )
-        return found[:1]
+        usage = await asyncio.to_thread(shutil.disk_usage, self.state)
+        in_spool = await self.spool.free()  # it may be on a shared file system, or nobody can say
+        for free, place in ((usage.free, str(self.state)), (in_spool, "the spool")):
+            if free is not None and free < MIN_FREE:
+                return [f"only {free // 2**20} MiB are free at {place}; make room for at least 256 MiB"]
+        return []
+
+    async def payloads(self) -> list[str]:
+        """The spool can be reached."""
+        try:
+            await self.spool.reach()
+        except SpoolUnavailable as problem:
+            return [str(problem)]
+        return []
 
     async def agreements(self) -> list[str]:
         """There is something to receive under."""

@@ -28,7 +28,6 @@ from adapter.store import (
     count_message_ids,
     find_orphans,
     find_purgeable,
-    orphans_in,
     purge,
     purge_message_ids,
 )
@@ -37,7 +36,7 @@ from cpa import CpaError, pairs, parse_cpa
 log = get_logger(__name__)
 
 ORPHANS: Final = "orphans"
-"""What the files are called that no row names, beside the words of `Purgeable`."""
+"""What is called in the spool what no row names, beside the words of `Purgeable`."""
 
 EVERY: Final = timedelta(hours=1)
 FIRST: Final = timedelta(minutes=1)
@@ -134,7 +133,7 @@ class Purger:
                 if after is None:
                     break
         counts[Purgeable.MESSAGE_IDS] = await self.db.read(count_message_ids, now)
-        counts[ORPHANS] = len([path async for path in find_orphans(self.db, self.spool, now)])
+        counts[ORPHANS] = sum([len(some) async for some in find_orphans(self.db, self.spool, now)])
         return counts
 
     async def _purge(self, what: Purgeable, run: PurgeRun) -> Counter[str]:
@@ -159,7 +158,7 @@ class Purger:
         return counts
 
     async def _write(self, function: Callable[..., Purged], *args: Any) -> Counter[str]:
-        """One transaction; then the files that it let go of, and a rest."""
+        """One transaction; then the contents that it let go of, and a rest."""
         purged, seconds = await self.db.write(_timed, function, args)
         self.slowest = max(self.slowest, seconds)
         self._size = max(1, self._size // 2) if seconds > LONGEST_WRITE else min(_LARGEST, self._size + 5)
@@ -169,8 +168,7 @@ class Purger:
 
     async def _sweep(self, now: datetime) -> int:
         swept = 0
-        for shard in await self.spool.shards():
-            orphans = await orphans_in(self.db, self.spool, shard, now)
+        async for orphans in find_orphans(self.db, self.spool, now):
             await self.spool.remove(orphans)
             swept += len(orphans)
         return swept

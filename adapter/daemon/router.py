@@ -25,8 +25,10 @@ from adapter.store import (
     NewJob,
     Origin,
     Park,
+    Retry,
     Spool,
     SpoolDamaged,
+    SpoolUnavailable,
     StoredMessage,
     create_delivery,
     finish_job,
@@ -95,6 +97,8 @@ class Router:
             notification = read_notification(await self.spool.read(first), rules)
         except (NotificationProblem, SpoolDamaged) as problem:
             return Park(str(problem))
+        except SpoolUnavailable as problem:
+            return Retry(str(problem))
         delivery = NewDelivery(
             authority=message.authority,
             sink=route.sink,

@@ -3,6 +3,7 @@
 from adapter.delivery.contract import (
     Checkpoint,
     ContentDamaged,
+    ContentUnavailable,
     Delivered,
     Handover,
     HandoverFile,
@@ -22,6 +23,7 @@ from adapter.delivery.names import delivery_name, message_name, safe_name, uniqu
 __all__ = [
     "Checkpoint",
     "ContentDamaged",
+    "ContentUnavailable",
     "Delivered",
     "Deliverer",
     "Handover",

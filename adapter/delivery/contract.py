@@ -26,6 +26,10 @@ class ContentDamaged(Exception):
     """
 
 
+class ContentUnavailable(Exception):
+    """The stored content of a file cannot be read now; another attempt may."""
+
+
 class SinkProblem(Exception):
     """A sink cannot work as it is configured; the message tells the operator what to change.
 
@@ -44,8 +48,8 @@ class HandoverFile:
     `path` is where it goes in a layout of directories, with `/` between safe names; `size` is in bytes and
     `sha256` in hexadecimal. `open` starts a new read of the content from its start, as often as it is called;
     while it is read it is checked, and ContentDamaged is raised at the latest at its end: whoever has not
-    read to the end has not read the file. Close what it returns (`contextlib.aclosing`) when it is left
-    before its end.
+    read to the end has not read the file. ContentUnavailable is raised when it cannot be read now. Close what
+    it returns (`contextlib.aclosing`) when it is left before its end.
     """
 
     path: str

@@ -1,15 +1,14 @@
 """The job that hands one delivery to its sink and records what came of it."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from adapter.delivery.contract import (
     ContentDamaged,
+    ContentUnavailable,
     Delivered,
     Handover,
     Json,
@@ -32,6 +31,7 @@ from adapter.store import (
     Retry,
     Spool,
     SpoolDamaged,
+    SpoolUnavailable,
     StaleState,
     StoredDelivery,
     complete_delivery,
@@ -88,11 +88,15 @@ class Deliverer:
             await reader.require_present()
         except ContentDamaged as damage:
             return Permanent(str(damage))
+        except ContentUnavailable as problem:
+            return Temporary(str(problem))
         with self._metrics.delivery_seconds.labels(delivery.authority, delivery.sink).time():
             outcome = await self._call(sink, handover, StoreCheckpoint(self._db, package, self._clock))
         # Whatever a sink made of it: with damaged content nothing was delivered.
         if reader.damage is not None:
             return Permanent(reader.damage)
+        if (unread := reader.unread) is not None:
+            return Temporary(unread)
         return _not_kept(delivery) if _keeps(outcome) and not _can_be_kept(delivery) else outcome
 
     async def _call(self, sink: Sink, handover: Handover, checkpoint: "StoreCheckpoint") -> Outcome:
@@ -100,6 +104,8 @@ class Deliverer:
             return await sink.deliver(handover, checkpoint)
         except ContentDamaged as damage:
             return Permanent(str(damage))
+        except ContentUnavailable as problem:
+            return Temporary(str(problem))
         except Exception as error:
             # A sink is a plug-in with somebody else's system behind it; what it did not foresee is temporary.
             log.exception(
@@ -161,12 +167,18 @@ class StoreCheckpoint:
 
 
 class _CheckedReader:
-    """Opens content of the spool so that a read to its end proves that it is what was stored."""
+    """Opens content of the spool, and remembers of which it is not known that it is what was stored."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._contents: dict[str, Content] = {}
+        self._unread: dict[str, str] = {}
         self.damage: str | None = None
+
+    @property
+    def unread(self) -> str | None:
+        """Why a content could not be read, that was not read afterwards."""
+        return next(iter(self._unread.values()), None)
 
     def opener(self, path: str, content: Content) -> Callable[[], AsyncGenerator[bytes, None]]:
         """What a handover file has as `open`."""
@@ -175,45 +187,35 @@ class _CheckedReader:
 
     async def require_present(self) -> None:
         """Raises ContentDamaged when what an opener was made for is gone or has another size."""
-        await asyncio.to_thread(self._require_present)
-
-    def _require_present(self) -> None:
         for path, content in self._contents.items():
-            stored = self._spool.path_of(content)
-            size = len(content.inline or b"") if stored is None else _size(stored)
+            try:
+                size = await self._spool.stored_size(content)
+            except SpoolUnavailable as problem:
+                raise _unavailable(path, problem) from problem
             if size != content.size:
                 found = "gone" if size is None else f"{size} octets"
                 raise self._damaged(f"stored content of {path} is {found}, it was {content.size} octets")
 
     async def _read(self, path: str, content: Content) -> AsyncGenerator[bytes, None]:
-        digest = hashlib.sha256()
-        size = 0
-        chunks = self._spool.open(content)
         try:
-            async for chunk in chunks:
-                size += len(chunk)
-                digest.update(chunk)
-                yield chunk
+            async with aclosing(self._spool.open(content)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except SpoolDamaged as error:
             raise self._damaged(f"stored content of {path} cannot be read: {error}") from error
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
-        if size != content.size or digest.hexdigest() != content.sha256:
-            raise self._damaged(
-                f"stored content of {path} is not what was stored: its size or digest differs"
-            )
+        except SpoolUnavailable as problem:
+            unavailable = _unavailable(path, problem)
+            self._unread[path] = str(unavailable)
+            raise unavailable from problem
+        self._unread.pop(path, None)
 
     def _damaged(self, reason: str) -> ContentDamaged:
         self.damage = reason
         return ContentDamaged(reason)
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
+def _unavailable(path: str, problem: SpoolUnavailable) -> ContentUnavailable:
+    return ContentUnavailable(f"stored content of {path} cannot be read now: {problem}")
 
 
 def _keeps(outcome: Outcome) -> bool:

@@ -1,7 +1,7 @@
 """Digests of payloads that lie in the spool, by the algorithm that a signature names."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from adapter.store import Content, Spool
@@ -13,11 +13,10 @@ _HASHES: Final[Mapping[str, str]] = {
     "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
     "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
 }
-_CHUNK: Final = 256 * 1024
 
 
 def digest_of(spool: Spool, content: Content, algorithm: str) -> bytes:
-    """The digest of a payload. Raises KeyError for an unknown algorithm or a payload that is gone.
+    """The digest of a payload. Raises KeyError for an unknown algorithm, SpoolDamaged or SpoolUnavailable.
 
     SHA-256 was made while the payload was spooled; any other reads it again, so: in a thread.
     """
@@ -25,19 +24,6 @@ def digest_of(spool: Spool, content: Content, algorithm: str) -> bytes:
     if name == "sha256":
         return bytes.fromhex(content.sha256)
     digest = hashlib.new(name, usedforsecurity=True)
-    for chunk in chunks_of(spool, content):
+    for chunk in spool.chunks(content):
         digest.update(chunk)
     return digest.digest()
-
-
-def chunks_of(spool: Spool, content: Content) -> Iterator[bytes]:
-    """The octets of a payload. Raises KeyError where it is gone."""
-    if content.inline is not None:
-        yield content.inline
-        return
-    path = spool.path_of(content)
-    if path is None:
-        raise KeyError(content.key)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk

@@ -24,7 +24,6 @@ from adapter.ebms import (
     decrypt_payload,
     encrypt_payload,
 )
-from adapter.msh.digests import chunks_of
 from adapter.msh.intake import IncomingMessage, IncomingPart
 from adapter.msh.sign import KeyNotHeld
 from adapter.store import Content, NewPayload, Spool
@@ -146,7 +145,7 @@ class PayloadEncryption:
                 await self.spool.delete(content)
 
     def _chunks(self, content: Content) -> Iterator[bytes]:
-        return chunks_of(self.spool, content)
+        return self.spool.chunks(content)
 
     def _policy(self) -> EncryptionPolicy:
         return LEGACY_ENCRYPTION if self.known.settings.legacy else STRICT_ENCRYPTION

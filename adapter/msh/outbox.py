@@ -36,6 +36,8 @@ from adapter.store import (
     MessageState,
     Retry,
     Spool,
+    SpoolDamaged,
+    SpoolUnavailable,
     StaleState,
     StoredMessage,
     StoredPayload,
@@ -129,8 +131,13 @@ class Outbox:
         except MissingKey as problem:
             log.warning("no key to connect with", action="partner.key_missing", reason=str(problem))
             return Retry(str(problem), patient=True)
+        payloads = await self.db.read(message_payloads, message.id)
+        unreadable = await self._unreadable(payloads)
+        if unreadable is not None:  # no attempt: the partner is not to blame
+            log.error("a payload cannot be read", action=f"{message.kind}.unreadable", reason=unreadable)
+            return Retry(unreadable, patient=True)
         await self.db.write(note_attempt, message.id, self.clock())
-        sent = await self._post(known, endpoint, keys, message)
+        sent = await self._post(known, endpoint, keys, message, payloads)
         self._report(message, endpoint, sent)
         if sent.is_taken and sent.body:
             await self.responses.read(known, message, sent.body)
@@ -146,15 +153,26 @@ class Outbox:
             return f"no acknowledgment after {message.attempts} attempts"
         return None
 
+    async def _unreadable(self, payloads: tuple[StoredPayload, ...]) -> str | None:
+        """Why a payload that is to be sent is not there, or cannot be looked at now."""
+        try:
+            for payload in payloads:
+                await self.spool.require(payload.content)
+        except (SpoolDamaged, SpoolUnavailable) as problem:
+            return str(problem)
+        return None
+
     async def _post(
-        self, known: KnownAgreement, endpoint: str, keys: KeyPair, message: StoredMessage
+        self,
+        known: KnownAgreement,
+        endpoint: str,
+        keys: KeyPair,
+        message: StoredMessage,
+        payloads: tuple[StoredPayload, ...],
     ) -> Sent:
         target = await self.partners.address(known, endpoint)
         client = self.partners.client(known, target, keys)
-        body = package_message(
-            message.envelope,
-            [self._payload(payload) for payload in await self.db.read(message_payloads, message.id)],
-        )
+        body = package_message(message.envelope, [self._payload(payload) for payload in payloads])
         data: bytes | AsyncIterable[bytes] = message.envelope if len(body.pieces) == 1 else body.stream()
         try:
             async with client.request("POST", target, headers=dict(body.headers), data=data) as response:

@@ -79,6 +79,6 @@ class Pressure:
 
     def _check_disk(self) -> None:
         if self.load.free is not None and self.load.free < self.room.free:
-            raise Overloaded("disk", f"only {self.load.free // 2**20} MiB are free where the spool is")
+            raise Overloaded("disk", f"only {self.load.free // 2**20} MiB are free on the disk")
         if self.room.spool is not None and self.load.spool >= self.room.spool:
             raise Overloaded("spool", f"the spool holds {self.load.spool // 2**20} MiB")

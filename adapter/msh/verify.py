@@ -19,7 +19,7 @@ from adapter.ebms import (
     signatures_of,
     verify_signature,
 )
-from adapter.msh.digests import chunks_of, digest_of
+from adapter.msh.digests import digest_of
 from adapter.msh.intake import IncomingMessage, IncomingPart
 from adapter.observe import get_logger
 from adapter.pki import NotTrusted, TrustStore
@@ -45,7 +45,7 @@ class SpooledPayloads:
         content = self._content(content_id)
         if content.size > limit:
             raise ValueError(f"payload {content_id} has more than {limit} octets")
-        return b"".join(chunks_of(self.spool, content))
+        return b"".join(self.spool.chunks(content))
 
     def _content(self, content_id: str) -> Content:
         found = [p for p in self.parts if p.content_id == content_id and p.problem is None]

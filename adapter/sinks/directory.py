@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from adapter.delivery import (
     Checkpoint,
     ContentDamaged,
+    ContentUnavailable,
     Delivered,
     Handover,
     Outcome,
@@ -80,7 +81,8 @@ class DirectorySink:
     async def deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
         """Delivers one directory, or goes on where an earlier attempt stopped (see the table of this module).
 
-        ContentDamaged, from reading a file, passes through; an error of the file system is Temporary.
+        ContentDamaged and ContentUnavailable, from reading a file, pass through; an error of the file system is
+        Temporary.
         """
         reason = _unsafe(handover)
         if reason is not None:
@@ -113,7 +115,7 @@ class DirectorySink:
             return verdict
         try:
             staged = await self._stage(handover, staging)
-        except (OSError, ContentDamaged):
+        except (OSError, ContentDamaged, ContentUnavailable):
             await self._tidy(staging)
             raise
         await checkpoint.set(_STAGED, staged)

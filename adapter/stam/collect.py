@@ -44,6 +44,7 @@ from adapter.store import (
     Retry,
     Spool,
     SpoolDamaged,
+    SpoolUnavailable,
     StaleState,
     StoredDelivery,
     StoredFile,
@@ -243,6 +244,8 @@ class _Attempt:
             bericht = await asyncio.to_thread(read_verzoekbericht, data, max_bytes=limit)
         except (SpoolDamaged, VerzoekberichtProblem) as problem:
             raise FetchProblem(str(problem), temporary=False) from problem
+        except SpoolUnavailable as problem:
+            raise FetchProblem(str(problem), temporary=True) from problem
         if bericht.verzoeknummer != verzoeknummer:
             raise FetchProblem(
                 f"asked for verzoek {verzoeknummer}, but the STAM XML is of verzoek {bericht.verzoeknummer!r}; "
@@ -296,7 +299,7 @@ class _Attempt:
             async with self.spool.writer() as writer:
                 content_type = await self.client.download(href, writer)
                 content = await writer.commit()
-        except OSError as problem:
+        except (OSError, SpoolUnavailable) as problem:
             raise FetchProblem(f"cannot write to the spool: {problem}", temporary=True) from problem
         self.metrics.collected_bytes_total.labels(authority=self.delivery.authority).inc(content.size)
         return _Fetched(content, content_type)

@@ -11,7 +11,7 @@ from adapter.store.agreements import (
     replaced_agreements,
     withdraw_agreement,
 )
-from adapter.store.audit import Checked, Finding, find_orphans, orphans_in, verify_contents
+from adapter.store.audit import Checked, Finding, find_orphans, verify_contents
 from adapter.store.claiming import claim_jobs, next_due, renew_leases
 from adapter.store.collecting import (
     Collected,
@@ -41,6 +41,7 @@ from adapter.store.deliveries import (
 )
 from adapter.store.delivering import complete_delivery
 from adapter.store.events import MessageEvent, find_message_events, mark_event_processed
+from adapter.store.files import FileSpool
 from adapter.store.filters import MessageFilter
 from adapter.store.jobs import (
     Done,
@@ -112,12 +113,14 @@ from adapter.store.overrides import (
     put_certificate_override,
     put_endpoint_override,
 )
+from adapter.store.payloads import open_spool, probe_spool
 from adapter.store.postgres_errors import shown_url
 from adapter.store.problems import (
     CpaOwnedByOther,
     LeaseLost,
     NotFound,
     SpoolDamaged,
+    SpoolUnavailable,
     StaleState,
     StoreClosed,
     StoreLocked,
@@ -152,7 +155,7 @@ from adapter.store.retention import (
     purge_message_ids,
 )
 from adapter.store.schedules import drop_schedules, keep_schedule
-from adapter.store.spool import Content, Spool, SpoolWriter, known_spool_keys
+from adapter.store.spool import Content, Spool, SpoolWriter, Stored, known_spool_keys, spooled_octets
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
     OPEN_DELIVERY,
@@ -196,6 +199,7 @@ __all__ = [
     "EventType",
     "FileFacts",
     "FileKind",
+    "FileSpool",
     "Finding",
     "Flow",
     "Found",
@@ -236,6 +240,7 @@ __all__ = [
     "SchemaStatus",
     "Spool",
     "SpoolDamaged",
+    "SpoolUnavailable",
     "SpoolWriter",
     "SqliteDatabase",
     "StaleState",
@@ -244,6 +249,7 @@ __all__ = [
     "StoreProblem",
     "StoreUnavailable",
     "StoreUnknown",
+    "Stored",
     "StoredDelivery",
     "StoredFile",
     "StoredMessage",
@@ -304,9 +310,10 @@ __all__ = [
     "next_due",
     "note_attempt",
     "open_database",
-    "orphans_in",
+    "open_spool",
     "park_job",
     "pause_lane",
+    "probe_spool",
     "purge",
     "purge_message_ids",
     "purge_received",
@@ -332,6 +339,7 @@ __all__ = [
     "set_message_state",
     "shown_url",
     "skip_delivery",
+    "spooled_octets",
     "submit_message",
     "unpark_jobs",
     "verify_contents",

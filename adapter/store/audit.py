@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, select
@@ -14,13 +13,12 @@ from adapter.store.ended import has_octets
 from adapter.store.problems import SpoolDamaged
 from adapter.store.retention import named_keys
 from adapter.store.schema import delivery, delivery_file, message, payload
-from adapter.store.spool import Content, Spool
+from adapter.store.spool import Content, Spool, Stored
 
 UNFINISHED: Final = timedelta(days=1)
-"""A file can be in the spool before its row is in the store: for as long as a request takes, so less than this."""
+"""A content can be in the spool before its row is in the store: for as long as a request takes, so less than this."""
 
 _ROWS: Final = 50
-_KEYS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,12 @@ class Checked:
 async def verify_contents(
     db: Database, spool: Spool, rate: int, pause: Callable[[float], Any] = asyncio.sleep
 ) -> AsyncGenerator[Checked, None]:
-    """Digest every content again, at most `rate` octets a second; what is removed meanwhile is passed over."""
+    """Digest every content again, at most `rate` octets a second; what is removed meanwhile is passed over.
+
+    Raises:
+        SpoolUnavailable: it cannot be read now; that says nothing of the contents.
+
+    """
     for table in (payload, delivery_file):
         after: int | None = 0
         while after is not None:
@@ -60,25 +63,15 @@ async def verify_contents(
                 await pause(row.size / rate)
 
 
-async def find_orphans(db: Database, spool: Spool, now: datetime) -> AsyncGenerator[Path, None]:
-    """Find the files of the spool that no row names, written more than a day ago."""
-    for shard in await spool.shards():
-        for path in await orphans_in(db, spool, shard, now):
-            yield path
+async def find_orphans(db: Database, spool: Spool, now: datetime) -> AsyncGenerator[tuple[Stored, ...], None]:
+    """Find what the spool holds and no row names, written more than a day ago, some at a time.
 
-
-async def orphans_in(db: Database, spool: Spool, shard: Path, now: datetime) -> tuple[Path, ...]:
-    """The same in one directory of the spool.
-
-    The rows are read after the files were: one that was named in between is found named.
+    The rows are read after the spool was: what was named in between is found named.
     """
-    files = await spool.files_in(shard, now - UNFINISHED)
-    orphans: list[Path] = []
-    for start in range(0, len(files), _KEYS):
-        some = files[start : start + _KEYS]
-        named = await db.read(named_keys, [path.name for path in some])
-        orphans += [path for path in some if path.name not in named]
-    return tuple(orphans)
+    async for page in spool.stored(now - UNFINISHED):
+        named = await db.read(named_keys, [one.key for one in page])
+        if orphans := tuple(one for one in page if one.key not in named):
+            yield orphans
 
 
 async def _problem(spool: Spool, content: Content) -> str | None:

@@ -42,4 +42,8 @@ class CpaOwnedByOther(StoreProblem):
 
 
 class SpoolDamaged(StoreProblem):
-    """A spooled file is gone, or is not what was written."""
+    """A content of the spool is gone, or is not what was written."""
+
+
+class SpoolUnavailable(StoreProblem):
+    """The spool cannot be reached, refuses us or did not answer in time; the same may succeed later."""

@@ -1,37 +1,38 @@
-"""The spool: what was received, on disk before anything is said about it.
+"""The spool: what was received, durable before anything is said about it.
 
-Small contents travel inline into the database. A large one is a file: written as `incoming/<random>.part`,
-fsynced, renamed to `<first two of the key>/<key>`, and the directory fsynced, all before `commit` returns.
-What a crash leaves behind is a file that no row names; `sweep` removes those.
+Small contents travel inline into the database. Large ones are kept under a random key: as files (`files`) or in a
+bucket of an object store (`objects`), behind the one interface that stands here. What is read to its end is what was
+written: the last octets are only given out when all of them have the digest that was noted.
 """
 
 import asyncio
 import hashlib
-import os
 import re
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Collection
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from io import FileIO
-from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, select, union
+from sqlalchemy import Connection, func, select, union
 
-from adapter.store.problems import SpoolDamaged, StoreProblem
+from adapter.observe import get_logger
+from adapter.store.problems import SpoolDamaged, SpoolUnavailable, StoreProblem
 from adapter.store.schema import delivery_file, payload
 
-CHUNK = 256 * 1024
-"""How many octets are read or written at a time."""
+log = get_logger(__name__)
 
-_KEY = re.compile(r"[0-9a-f]{32}")
-_SHARD = re.compile(r"[0-9a-f]{2}")
-_INCOMING = "incoming"
+CHUNK: Final = 256 * 1024
+"""How many octets are given out at a time, at most."""
 
-P = ParamSpec("P")
+INLINE_LIMIT: Final = 64 * 1024
+"""Octets up to which a content travels into the database."""
+
+KEY: Final = re.compile(r"[0-9a-f]{32}")
+
 R = TypeVar("R")
 
 
@@ -39,8 +40,8 @@ R = TypeVar("R")
 class Content:
     """Octets that are kept: how many, their SHA-256 in hexadecimal, and where they are.
 
-    Exactly one of `inline` (the octets themselves) and `key` (of a file of the spool) is given; neither, once
-    retention removed them.
+    Exactly one of `inline` (the octets themselves) and `key` (in the spool) is given; neither, once retention
+    removed them.
     """
 
     size: int
@@ -54,50 +55,69 @@ class Content:
         return self.inline is None and self.key is None
 
 
-class Spool:
-    """The files of a store; several processes can share them, also of several hosts over a shared file system."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Something that the spool holds, whoever names it: its path below the root, and where that is for people."""
 
-    def __init__(self, root: Path, inline_limit: int = 64 * 1024):
-        self._root = root
+    path: str
+    place: str
+
+    @property
+    def key(self) -> str:
+        """Under which a row would name it; what was never finished has a key that none does."""
+        return self.path.rpartition("/")[2]
+
+
+class Spool(ABC):
+    """Where large contents are kept; several processes can share one, also of several hosts."""
+
+    def __init__(self, inline_limit: int = INLINE_LIMIT):
         self._inline_limit = inline_limit
-        self._incoming = root / _INCOMING
-        self._being_written: set[Path] = set()
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    @abstractmethod
     def writer(self) -> "SpoolWriter":
         """Make a writer for one content; use it in `async with`, which discards what was not committed."""
-        return SpoolWriter(self, self._inline_limit)
 
-    def path_of(self, content: Content) -> Path | None:
-        """Where the file of a content is; None when it is inline."""
-        if content.key is None:
-            return None
-        if not _KEY.fullmatch(content.key):
-            raise StoreProblem(f"{content.key!r} is no key of the spool")
-        return self._root / content.key[:2] / content.key
+    @abstractmethod
+    def place_of(self, key: str) -> str:
+        """Where the content with a key is, for people.
 
-    async def open(self, content: Content) -> AsyncIterator[bytes]:
+        Raises:
+            StoreProblem: it is no key of the spool.
+
+        """
+
+    async def open(self, content: Content) -> AsyncGenerator[bytes, None]:
         """Read a content in chunks of at most 256 KiB.
 
         Raises:
-            SpoolDamaged: the file is gone, or has another size than was written; or retention removed it.
+            SpoolDamaged: it is gone or not what was written, before its last octets are given out; or retention
+                removed it.
+            SpoolUnavailable: it cannot be read now.
 
         """
-        if content.is_removed:
-            raise SpoolDamaged(
-                "the content was removed when its time to be kept had passed; it cannot be restored"
-            )
-        path = self.path_of(content)
-        if path is None:
-            if content.inline:
-                yield content.inline
-            return
-        file = await asyncio.to_thread(_open_for_reading, path, content)
-        try:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
-                yield chunk
-        finally:
-            file.close()
+        proof = _Proof(content, self._describe(content))
+        if content.key is None:
+            proof.take(content.inline or b"")
+        else:
+            async with aclosing(self._read(content, content.key)) as chunks:
+                async for chunk in chunks:
+                    if held := proof.take(chunk):
+                        yield held
+        if last := proof.end():
+            yield last
+
+    def chunks(self, content: Content) -> Iterator[bytes]:
+        """Read a content as `open` does, from a thread: it blocks."""
+        proof = _Proof(content, self._describe(content))
+        if content.key is None:
+            proof.take(content.inline or b"")
+        else:
+            for chunk in self._read_blocking(content, content.key):
+                if held := proof.take(chunk):
+                    yield held
+        if last := proof.end():
+            yield last
 
     async def read(self, content: Content) -> bytes:
         """Read a whole content into memory; only for what is known to be small."""
@@ -108,108 +128,118 @@ class Spool:
 
         Raises:
             SpoolDamaged: it is not what was written.
+            SpoolUnavailable: it cannot be read now.
 
         """
-        digest = hashlib.sha256()
-        async for chunk in self.open(content):
-            await asyncio.to_thread(digest.update, chunk)
-        if digest.hexdigest() != content.sha256:
-            raise SpoolDamaged(
-                f"{self.path_of(content) or 'an inline content'} has another digest than written"
-            )
+        async for _ in self.open(content):
+            pass
+
+    async def stored_size(self, content: Content) -> int | None:
+        """How many octets are there of a content; None when it is gone.
+
+        Raises:
+            SpoolUnavailable: nobody can say now.
+
+        """
+        if content.key is None:
+            return None if content.inline is None else len(content.inline)
+        return await self._size_of(content.key)
+
+    async def require(self, content: Content) -> None:
+        """Look whether a content is there, with its size.
+
+        Raises:
+            SpoolDamaged: it is not.
+            SpoolUnavailable: nobody can say now.
+
+        """
+        check_size(content, self._describe(content), await self.stored_size(content))
 
     async def delete(self, content: Content) -> None:
-        """Remove the file of a content, if it has one that is still there."""
-        path = self.path_of(content)
-        if path is not None:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        """Remove a content that no row names.
 
-    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:
-        """Remove what no row names and what was never finished; return how many files.
-
-        Only at start, before anything is received: a content is in the spool before its row is in the store.
-        Where other daemons use the spool too, only what was written more than `older_than` ago, which must be
-        longer than any request takes.
+        It is gone already, or cannot be removed now: then it is an orphan, which retention finds.
         """
-        written_before = None if older_than is None else time.time() - older_than.total_seconds()
-        return await asyncio.to_thread(self._sweep, frozenset(known_keys), written_before)
-
-    async def shards(self) -> tuple[Path, ...]:
-        """The directories with files, to be looked through one by one."""
-        return await asyncio.to_thread(self._shards)
-
-    async def files_in(self, shard: Path, written_before: datetime) -> tuple[Path, ...]:
-        """The files of a directory that were written before a moment, whoever names them; unfinished ones too."""
-        return await asyncio.to_thread(self._files_in, shard, written_before.timestamp())
-
-    async def remove(self, paths: Collection[Path]) -> None:
-        """Remove files; one that is not there is removed already."""
-        await asyncio.to_thread(_unlink, tuple(paths))
-
-    async def delete_keys(self, keys: Collection[str]) -> None:
-        """Delete the files with these keys, which no row names any more."""
-        paths = (self.path_of(Content(0, "", key=key)) for key in keys)
-        await self.remove([path for path in paths if path is not None])
-
-    def _shards(self) -> tuple[Path, ...]:
-        return self._incoming, *sorted(path for path in self._root.iterdir() if _SHARD.fullmatch(path.name))
-
-    def _files_in(self, shard: Path, written_before: float) -> tuple[Path, ...]:
-        own = (path for path in shard.iterdir() if _KEY.fullmatch(path.name.removesuffix(".part")))
-        return tuple(
-            path for path in own if path not in self._being_written and _is_older(path, written_before)
-        )
-
-    def _sweep(self, known: frozenset[str], written_before: float | None) -> int:
-        leftovers = [part for part in self._incoming.glob("*.part") if part not in self._being_written]
-        for shard in self._root.iterdir():
-            if shard.is_dir() and re.fullmatch(r"[0-9a-f]{2}", shard.name):
-                leftovers += [
-                    path for path in shard.iterdir() if _KEY.fullmatch(path.name) and path.name not in known
-                ]
-        if written_before is not None:
-            leftovers = [path for path in leftovers if _is_older(path, written_before)]
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-        return len(leftovers)
-
-    def _create(self, key: str) -> tuple[Path, FileIO]:
-        part = self._incoming / f"{key}.part"
-        self._being_written.add(part)
-        return part, FileIO(part, "xb", opener=_private)
-
-    def _publish(self, part: Path, file: FileIO, key: str) -> None:
-        """Make a written file durable under its key."""
-        os.fsync(file.fileno())
-        file.close()
-        shard = self._root / key[:2]
+        if content.key is None:
+            return
         try:
-            shard.mkdir(mode=0o700)
-        except FileExistsError:
-            pass
-        else:
-            _fsync_directory(self._root)
-        part.rename(shard / key)
-        _fsync_directory(shard)
-        self._being_written.discard(part)
+            await self.delete_keys([content.key])
+        except SpoolUnavailable as problem:
+            log.warning(
+                "a content that nobody needs stays in the spool until retention finds it",
+                action="spool.not_deleted",
+                place=self.place_of(content.key),
+                reason=str(problem),
+            )
 
-    def _abandon(self, part: Path, file: FileIO) -> None:
-        file.close()
-        part.unlink(missing_ok=True)
-        self._being_written.discard(part)
+    @abstractmethod
+    async def delete_keys(self, keys: Collection[str]) -> None:
+        """Delete the contents with these keys, which no row names any more. Raises SpoolUnavailable."""
+
+    @abstractmethod
+    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:
+        """Remove, at start, what a crash left behind, as far as that can be done at once; return how much.
+
+        Only before anything is received: a content is in the spool before its row is in the store. Where other
+        daemons use the spool too, only what was written more than `older_than` ago, which must be longer than any
+        request takes.
+        """
+
+    @abstractmethod
+    def stored(self, written_before: datetime) -> AsyncGenerator[tuple[Stored, ...], None]:
+        """Everything that was written before a moment, whoever names it, a page at a time.
+
+        Raises:
+            SpoolUnavailable: it cannot be looked through now.
+
+        """
+
+    @abstractmethod
+    async def remove(self, stored: Collection[Stored]) -> None:
+        """Remove what was found; what is not there is removed already. Raises SpoolUnavailable."""
+
+    @abstractmethod
+    async def reach(self) -> None:
+        """Look whether the spool can be reached. Raises SpoolUnavailable, with the fix."""
+
+    @abstractmethod
+    async def size(self) -> int | None:
+        """How many octets it holds; None where only the rows can tell."""
+
+    @abstractmethod
+    async def free(self) -> int | None:
+        """How many octets fit in yet; None where that is not known here."""
+
+    @abstractmethod
+    def _read(self, content: Content, key: str) -> AsyncGenerator[bytes, None]:
+        """Read a content that is not inline, as it is."""
+
+    @abstractmethod
+    def _read_blocking(self, content: Content, key: str) -> Iterator[bytes]:
+        """The same, from a thread."""
+
+    @abstractmethod
+    async def _size_of(self, key: str) -> int | None:
+        """How many octets are there under a key; None when there is nothing."""
+
+    def _describe(self, content: Content) -> str:
+        if content.is_removed:
+            raise SpoolDamaged(
+                "the content was removed when its time to be kept had passed; it cannot be restored"
+            )
+        return "an inline content" if content.key is None else self.place_of(content.key)
 
 
-class SpoolWriter:
+class SpoolWriter(ABC):
     """Takes one content; it exists only once `commit` returned."""
 
-    def __init__(self, spool: Spool, inline_limit: int):
-        self._spool = spool
+    def __init__(self, inline_limit: int):
         self._inline_limit = inline_limit
         self._key = secrets.token_hex(16)
         self._buffer = bytearray()
         self._digest = hashlib.sha256()
         self._size = 0
-        self._file: tuple[Path, FileIO] | None = None
+        self._begun = False
         self._ended = False
 
     @property
@@ -218,16 +248,17 @@ class SpoolWriter:
         return self._size
 
     async def write(self, data: bytes) -> None:
-        """Add octets; what was given is kept in order, in memory up to 256 KiB, then on disk.
+        """Add octets; what was given is kept in order, in memory up to 256 KiB, then in the spool.
 
         Raises:
             OSError: they cannot be written, for example because the disk is full.
+            SpoolUnavailable: the object store does not take them.
 
         """
         self._check_open()
         self._buffer += data
         self._size += len(data)
-        threshold = CHUNK if self._file else max(CHUNK, self._inline_limit + 1)
+        threshold = CHUNK if self._begun else max(CHUNK, self._inline_limit + 1)
         if len(self._buffer) >= threshold:
             await self._flush()
 
@@ -236,17 +267,16 @@ class SpoolWriter:
 
         Raises:
             OSError: it cannot be made durable; nothing remains.
+            SpoolUnavailable: the object store does not say that it is; what may remain is swept.
 
         """
         self._check_open()
-        if self._size <= self._inline_limit and self._file is None:
+        if self._size <= self._inline_limit and not self._begun:
             self._ended = True
             data = bytes(self._buffer)
             return Content(len(data), hashlib.sha256(data).hexdigest(), inline=data)
         await self._flush()
-        if self._file is None:
-            raise StoreProblem("a content of the spool has no file")
-        await _to_the_end(self._spool._publish, *self._file, self._key)
+        await self._publish()
         self._ended = True
         return Content(self._size, self._digest.hexdigest(), key=self._key)
 
@@ -256,8 +286,8 @@ class SpoolWriter:
             return
         self._ended = True
         self._buffer.clear()
-        if self._file is not None:
-            await _to_the_end(self._spool._abandon, *self._file)
+        if self._begun:
+            await self._abandon()
 
     async def __aenter__(self) -> Self:
         return self
@@ -270,26 +300,70 @@ class SpoolWriter:
     ) -> None:
         await self.discard()
 
+    @abstractmethod
+    async def _append(self, data: bytes) -> None:
+        """Digest and write octets."""
+
+    @abstractmethod
+    async def _publish(self) -> None:
+        """Make what was written durable under its key."""
+
+    @abstractmethod
+    async def _abandon(self) -> None:
+        """Remove what was written, as far as it got."""
+
     async def _flush(self) -> None:
         data = bytes(self._buffer)
         self._buffer.clear()
-        await _to_the_end(self._append, data)
-
-    def _append(self, data: bytes) -> None:
-        self._digest.update(data)
-        if self._file is None:
-            self._file = self._spool._create(self._key)
-        view = memoryview(data)
-        while view:
-            view = view[self._file[1].write(view) :]
+        self._begun = True
+        await self._append(data)
 
     def _check_open(self) -> None:
         if self._ended:
             raise StoreProblem("this content was already committed or discarded")
 
 
+class _Proof:
+    """Digests what is read, one chunk behind: the last one is given out when all are what was written."""
+
+    def __init__(self, content: Content, place: str):
+        self._content = content
+        self._place = place
+        self._digest = hashlib.sha256()
+        self._held = b""
+
+    def take(self, chunk: bytes) -> bytes:
+        """Take the next chunk in, and give out the one before."""
+        self._digest.update(chunk)
+        held, self._held = self._held, chunk
+        return held
+
+    def end(self) -> bytes:
+        """Give out the last chunk. Raises SpoolDamaged."""
+        if self._digest.hexdigest() != self._content.sha256:
+            raise SpoolDamaged(
+                f"{self._place} has another digest than what was written; restore it from a backup"
+            )
+        return self._held
+
+
+def check_key(key: str) -> str:
+    """Return the key. Raises StoreProblem for what is none, and could lead out of the spool."""
+    if not KEY.fullmatch(key):
+        raise StoreProblem(f"{key!r} is no key of the spool")
+    return key
+
+
+def check_size(content: Content, place: str, size: int | None) -> None:
+    """Compare what is there with what was written. Raises SpoolDamaged."""
+    if size is None:
+        raise SpoolDamaged(f"{place} is gone; restore it from a backup")
+    if size != content.size:
+        raise SpoolDamaged(f"{place} has {size} octets instead of {content.size}; restore it from a backup")
+
+
 def known_spool_keys(conn: Connection) -> frozenset[str]:
-    """The keys of all spool files that a row names."""
+    """The keys of the spool that a row names."""
     query = union(
         select(payload.c.spool_key).where(payload.c.spool_key.is_not(None)),
         select(delivery_file.c.spool_key).where(delivery_file.c.spool_key.is_not(None)),
@@ -297,9 +371,19 @@ def known_spool_keys(conn: Connection) -> frozenset[str]:
     return frozenset(conn.execute(query).scalars())
 
 
-async def _to_the_end(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a function in a thread to its end, also when cancelled: no thread may use what we let go."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+def spooled_octets(conn: Connection) -> int:
+    """How many octets the contents have that rows name in the spool."""
+    return sum(
+        conn.execute(
+            select(func.coalesce(func.sum(table.c.size), 0)).where(table.c.spool_key.is_not(None))
+        ).scalar_one()
+        for table in (payload, delivery_file)
+    )
+
+
+async def to_the_end(work: Awaitable[R]) -> R:
+    """Await something to its end, also when cancelled: nobody may use what we let go."""
+    running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -307,36 +391,7 @@ async def _to_the_end(function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
         raise
 
 
-def _open_for_reading(path: Path, content: Content) -> FileIO:
-    try:
-        file = FileIO(path, "rb")
-    except FileNotFoundError as error:
-        raise SpoolDamaged(f"{path} is gone; restore it from a backup") from error
-    if (size := os.fstat(file.fileno()).st_size) != content.size:
-        file.close()
-        raise SpoolDamaged(f"{path} has {size} octets instead of {content.size}; restore it from a backup")
-    return file
-
-
-def _is_older(path: Path, moment: float) -> bool:
-    try:
-        return path.stat().st_mtime < moment
-    except FileNotFoundError:  # renamed or removed by its daemon meanwhile
-        return False
-
-
-def _unlink(paths: Collection[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _fsync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def slices(data: bytes) -> Iterator[bytes]:
+    """The octets in chunks as they are given out."""
+    for start in range(0, len(data), CHUNK):
+        yield data[start : start + CHUNK]

@@ -57,6 +57,7 @@ def test_the_table_has_a_line_for_each_thing(cli: Cli, made_once: World) -> None
             "cpa",
             "signing",
             "database",
+            "payloads",
             "listener",
             "sink",
         )

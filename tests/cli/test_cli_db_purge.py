@@ -7,9 +7,9 @@ import pytest
 from adapter.store import (
     Content,
     Database,
+    FileSpool,
     MessageState,
     NewPayload,
-    Spool,
     insert_message,
     set_message_state,
 )
@@ -24,7 +24,7 @@ def old_message(shop: Shop, *, large: bool = False) -> Content:
     then = datetime.now(UTC) - timedelta(days=31)
 
     async def fill(db: Database) -> Content:
-        async with Spool(shop.state / "spool", inline_limit=10 if large else 10_000).writer() as writer:
+        async with FileSpool(shop.state / "spool", inline_limit=10 if large else 10_000).writer() as writer:
             await writer.write(MARKER * 10)
             content = await writer.commit()
         message = new_message(then, cpa_id=shop.cpa_id, message_id=f"{then.timestamp()}@dso")
@@ -36,7 +36,7 @@ def old_message(shop: Shop, *, large: bool = False) -> Content:
 
 
 def spooled(shop: Shop, content: Content) -> Path:
-    path = Spool(shop.state / "spool").path_of(content)
+    path = FileSpool(shop.state / "spool").path_of(content)
     assert path is not None
     return path
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from adapter.config import load_config
 from adapter.daemon import Purger, documents_of, effective_policy
-from adapter.store import Spool, active_agreements, open_database
+from adapter.store import FileSpool, active_agreements, open_database
 
 
-class KillingSpool(Spool):
+class KillingSpool(FileSpool):
     """Dies when the files of the n-th transaction, which was committed, are to be deleted."""
 
     left = 0

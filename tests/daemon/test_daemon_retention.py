@@ -35,12 +35,12 @@ from adapter.simulator import (
 from adapter.store import (
     Database,
     DeliveryState,
+    FileSpool,
     MessageState,
     NewMessage,
     NewPayload,
     Periods,
     RetentionPolicy,
-    Spool,
     events_for,
     find_deliveries,
     find_messages,
@@ -91,7 +91,7 @@ class Place:
             await daemon.stop()
 
     def task(self, db: Database) -> RetentionTask:
-        purger = Purger(db, Spool(self.state / "spool"))
+        purger = Purger(db, FileSpool(self.state / "spool"))
         return RetentionTask(self.config, purger, self.metrics, self.clock)
 
     async def deliver(self, db: Database) -> SimulatedVerzoek:
@@ -272,7 +272,7 @@ async def test_others_write_while_everything_is_purged(tmp_path: Path) -> None:
     """A purge is many small transactions; how long each takes is in docs/retention.md."""
     migrate("sqlite", tmp_path)
     db = open_database("sqlite", tmp_path, exclusive=True)
-    spool = Spool(tmp_path / "spool")
+    spool = FileSpool(tmp_path / "spool")
     now = datetime(2026, 3, 1, tzinfo=UTC)
     for number in range(300):
         async with spool.writer() as writer:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.store import Database, Spool, migrate, open_database
+from adapter.store import Database, FileSpool, Spool, migrate, open_database
 
 
 @pytest.fixture
@@ -16,4 +16,4 @@ async def db(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool", inline_limit=64)
+    return FileSpool(tmp_path / "spool", inline_limit=64)

@@ -22,7 +22,7 @@ from adapter.daemon import Materials, make_sinks
 from adapter.daemon.sinks import Sinks
 from adapter.delivery import SinkType
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
-from adapter.store import Content, Database, Spool, SpoolWriter, open_database
+from adapter.store import Content, Database, Spool, SpoolWriter, open_database, open_spool
 from adapter.work import Timing
 
 LEASE = "KILLABLE_LEASE"
@@ -84,27 +84,25 @@ class KillingDatabase(Database):
         return await self._inner._changed_elsewhere()
 
 
-class KillingWriter(SpoolWriter):
-    """A writer that may die before a file gets its name, and after."""
+def killing_spool(spool: Spool, switch: KillSwitch) -> Spool:
+    """A spool, of whatever kind, whose writers may die before a content is durable, and after."""
+    make = spool.writer
 
-    switch: KillSwitch
+    def writer() -> SpoolWriter:
+        made = make()
+        real = made.commit
 
-    async def commit(self) -> Content:
-        self.switch.at("before spool")
-        content = await super().commit()
-        self.switch.at("after spool")
-        return content
+        async def commit() -> Content:
+            switch.at("before spool")
+            content = await real()
+            switch.at("after spool")
+            return content
 
+        made.commit = commit  # type: ignore[method-assign]
+        return made
 
-class KillingSpool(Spool):
-    """A spool whose writers may die."""
-
-    switch: KillSwitch
-
-    def writer(self) -> SpoolWriter:
-        writer = KillingWriter(self, self._inline_limit)
-        writer.switch = self.switch
-        return writer
+    spool.writer = writer  # type: ignore[method-assign]
+    return spool
 
 
 class KillingDisk(Disk):
@@ -145,10 +143,8 @@ def materials(switch: KillSwitch) -> Materials:
     def database(config: Config) -> Database:
         return KillingDatabase(open_database(config.store.url, config.state, exclusive=True), switch)
 
-    def spool(root: Path) -> Spool:
-        made = KillingSpool(root)
-        made.switch = switch
-        return made
+    def spool(config: Config) -> Spool:
+        return killing_spool(open_spool(config), switch)
 
     def sinks(config: Config) -> Sinks:
         def make(options: DirectoryOptions) -> DirectorySink:

@@ -37,6 +37,7 @@ from adapter.store import (
     Database,
     Direction,
     EndpointOverride,
+    FileSpool,
     MessageKind,
     MessageState,
     NewMessage,
@@ -322,7 +323,7 @@ class Meeting:
 
     @property
     def spool(self) -> Spool:
-        return Spool(self.config.state / "spool")
+        return FileSpool(self.config.state / "spool")
 
     async def we_ping(self, name: str) -> StoredMessage:
         """Have the daemon send a Ping, and wait what becomes of it."""

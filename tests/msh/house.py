@@ -53,6 +53,7 @@ from adapter.simulator import (
 from adapter.store import (
     Database,
     EventType,
+    FileSpool,
     Job,
     MessageFilter,
     MessageState,
@@ -466,7 +467,7 @@ class House:
 
     def spool(self) -> Spool:
         """The spool of the daemon."""
-        return Spool(self.state / "spool")
+        return FileSpool(self.state / "spool")
 
     async def authorities(self) -> Authorities:
         """The snapshot that the daemon has."""

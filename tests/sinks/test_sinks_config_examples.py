@@ -31,6 +31,7 @@ WITHOUT_DEFAULT = {
     "proxy",
     "spool",
     "sink",
+    "s3",
 }
 
 

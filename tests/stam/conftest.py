@@ -11,7 +11,7 @@ from adapter.observe import Metrics
 from adapter.pki import TrustStore
 from adapter.simulator import DEFAULT_BASE, ApiSettings, VerzoekAfhandelenApi
 from adapter.stam import DsoSettings, VerzoekAfhandelen
-from adapter.store import Spool, migrate, open_database
+from adapter.store import FileSpool, migrate, open_database
 from tests.stam.house import GEMEENTE, NOW, House, MakeClient
 
 
@@ -54,5 +54,5 @@ async def house(tmp_path: Path, client: VerzoekAfhandelen) -> AsyncIterator[Hous
     state = tmp_path / "state"
     migrate("sqlite", state)
     db = open_database("sqlite", state, exclusive=True)
-    yield House(db, Spool(state / "spool"), Metrics(), client)
+    yield House(db, FileSpool(state / "spool"), Metrics(), client)
     await db.close()

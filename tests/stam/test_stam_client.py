@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from adapter.stam import FetchProblem, VerzoekAfhandelen
 from adapter.stam.client import MAX_REFERENCES
-from adapter.store import Spool, SpoolWriter
+from adapter.store import FileSpool, SpoolWriter
 from tests.stam.house import GEMEENTE, MakeClient
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,7 +54,7 @@ async def dso() -> AsyncIterator[Dso]:
 
 @pytest.fixture
 async def writer(tmp_path: Path) -> AsyncIterator[SpoolWriter]:
-    async with Spool(tmp_path / "spool").writer() as writer:
+    async with FileSpool(tmp_path / "spool").writer() as writer:
         yield writer
 
 

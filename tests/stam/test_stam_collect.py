@@ -17,10 +17,10 @@ from adapter.store import (
     DeliveryState,
     Done,
     FileKind,
+    FileSpool,
     JobKind,
     Park,
     Retry,
-    Spool,
     events_for,
     jobs_for,
     known_spool_keys,
@@ -304,7 +304,7 @@ async def test_the_timeline_tells_how_it_went(house: House, verzoek: SimulatedVe
 
 async def test_a_full_spool_is_temporary(house: House, verzoek: SimulatedVerzoek, tmp_path: Path) -> None:
     in_the_way = tmp_path / "full"
-    broken = Spool(in_the_way, inline_limit=0)
+    broken = FileSpool(in_the_way, inline_limit=0)
     (in_the_way / "incoming").rmdir()
     (in_the_way / "incoming").write_text("a file where a directory should be")
     house.spool = broken

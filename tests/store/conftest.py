@@ -19,10 +19,13 @@ from adapter.store import (
     migrate,
     open_database,
 )
+from adapter.store.files import FileSpool
 from adapter.store.postgres import PostgresDatabase, postgres_engine
 from adapter.store.sqlite import sqlite_engine, sqlite_path
 from tests.messages import new_message as make_message
 from tests.postgresql import apart
+from tests.s3 import Bucket
+from tests.store.spools import FileHouse, ObjectHouse, SpoolHouse
 
 R = TypeVar("R")
 
@@ -81,6 +84,17 @@ async def db(url: str, state: Path) -> AsyncIterator[Database]:
         await database.listen()
     yield database
     await database.close()
+
+
+@pytest.fixture(params=["files", "objects"])
+def spools(request: pytest.FixtureRequest, tmp_path: Path) -> SpoolHouse:
+    """Each kind of spool in turn, with small contents of at most 1000 octets."""
+    if request.param == "files":
+        return FileHouse(FileSpool(tmp_path / "spool", inline_limit=1000))
+    bucket: Bucket = request.getfixturevalue("bucket")
+    spool = bucket.spool(tmp_path)
+    spool._inline_limit = 1000
+    return ObjectHouse(spool, bucket)
 
 
 @pytest.fixture

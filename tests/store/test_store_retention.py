@@ -33,7 +33,6 @@ from adapter.store import (
     Reception,
     RetentionPolicy,
     Spool,
-    SpoolDamaged,
     accept,
     add_event,
     claim_jobs,
@@ -43,7 +42,6 @@ from adapter.store import (
     events_for,
     find_deliveries,
     find_messages,
-    find_orphans,
     find_purgeable,
     insert_message,
     mark_mailbox_processed,
@@ -61,6 +59,7 @@ from adapter.store import (
 )
 from adapter.store.schema import metadata
 from tests.store.conftest import only_sqlite
+from tests.store.spools import SpoolHouse, put
 
 DAY = timedelta(days=1)
 POLICY = RetentionPolicy(Periods(30 * DAY, 400 * DAY, 500 * DAY))
@@ -153,11 +152,6 @@ async def test_the_octets_go_first_and_sizes_and_digests_stay(
     (payload,) = await db.read(message_payloads, row)
     assert (payload.content.size, payload.content.sha256) == (len(SECRET), "ab" * 32)
     assert (payload.content.inline, payload.content.key) == (None, None)
-
-
-async def test_a_removed_content_is_never_read_as_an_empty_one(tmp_path: Path) -> None:
-    with pytest.raises(SpoolDamaged, match="was removed"):
-        await Spool(tmp_path).read(Content(5, "ab" * 32))
 
 
 async def test_a_message_goes_with_everything_that_hangs_on_it(
@@ -355,31 +349,23 @@ async def test_lines_of_nothing_in_particular_go_by_their_own_age(db: Database, 
     assert (await db.read(rows))["timeline"] == 1
 
 
-async def put(spool: Spool, data: bytes) -> Content:
-    async with spool.writer() as writer:
-        await writer.write(data)
-        return await writer.commit()
-
-
 async def test_a_file_that_two_rows_share_goes_with_the_last(
-    db: Database, now: datetime, tmp_path: Path, reception: Callable[..., Reception]
+    db: Database, now: datetime, spools: SpoolHouse, reception: Callable[..., Reception]
 ) -> None:
-    spool = Spool(tmp_path / "spool", inline_limit=10)
-    content = await put(spool, SECRET)
+    content = await put(spools.spool, SECRET * 300)
     taken = await db.write(accept, reception(route=None, payloads=(NewPayload(content),)), now)
     assert hasattr(taken, "response")
     files = (NewFile(FileKind.PAYLOAD, path="payloads/x", content=content),)
     await delivered(db, taken.message, now + 10 * DAY, files=files)
     await db.write(sql_update_message, taken.message, now)
-    path = spool.path_of(content)
-    assert path is not None
+    path = spools.file(content)
     policy = RetentionPolicy(Periods(30 * DAY, 400 * DAY, 400 * DAY))
     for what in (Purgeable.FILES, Purgeable.PAYLOADS):
         assert path.exists()
         found = await db.read(find_purgeable, what, PurgeRun(policy, now + 41 * DAY), None)
         one = await db.write(purge, what, found.ids, PurgeRun(policy, now + 41 * DAY))
         assert one.counts == {what: 1}
-        await spool.delete_keys(one.keys)
+        await spools.spool.delete_keys(one.keys)
     assert not path.exists()
 
 
@@ -388,38 +374,13 @@ def sql_update_message(conn: Connection, row: int, now: datetime) -> None:
     conn.execute(sql_update(message).where(message.c.id == row).values(updated_at=now))
 
 
-async def test_orphans_older_than_a_day_are_found_and_no_others(
-    db: Database, now: datetime, tmp_path: Path, new_message: Make
-) -> None:
-    spool = Spool(tmp_path / "spool", inline_limit=10)
-    named, young, old = [await put(spool, SECRET) for _ in range(3)]
-    await db.write(insert_message, new_message(), None, now, payloads=(NewPayload(named),))
-    stale = tmp_path / "spool" / "incoming" / f"{'a' * 32}.part"
-    stale.write_bytes(SECRET)
-    for content in (named, young, old):
-        path = spool.path_of(content)
-        assert path is not None
-        moment = (now - (timedelta(hours=1) if content is young else 2 * DAY)).timestamp()
-        os.utime(path, (moment, moment))
-    os.utime(stale, (0, 0))
-    (tmp_path / "spool" / "README").write_text("not ours")
-    found = [path async for path in find_orphans(db, spool, now)]
-    assert sorted(found) == sorted([stale, spool.path_of(old)])  # type: ignore[type-var]
-    await spool.remove(found)
-    async with spool.writer() as writer:
-        await writer.write(bytes(300_000))
-        assert [path async for path in find_orphans(db, spool, now + 999 * DAY)] == [spool.path_of(young)]
-        await writer.commit()
-
-
 @pytest.mark.parametrize("how", ["gone", "torn", "flipped", "inline"])
 async def test_a_content_that_is_not_what_was_stored_is_found(
-    db: Database, now: datetime, tmp_path: Path, new_message: Make, how: str
+    db: Database, now: datetime, spools: SpoolHouse, new_message: Make, how: str
 ) -> None:
-    spool = Spool(tmp_path / "spool", inline_limit=10)
-    good, bad, small = await put(spool, SECRET), await put(spool, SECRET[::-1]), await put(spool, b"klein")
-    path = spool.path_of(bad)
-    assert path is not None
+    spool, large = spools.spool, SECRET * 300
+    good, bad, small = await put(spool, large), await put(spool, large[::-1]), await put(spool, b"klein")
+    path = spools.file(bad)
     if how == "gone":
         path.unlink()
     elif how == "torn":

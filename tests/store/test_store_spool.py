@@ -1,12 +1,10 @@
+"""What every spool promises: files and objects alike."""
+
 import asyncio
-import errno
 import hashlib
-import io
 import os
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,90 +13,78 @@ from adapter.store import (
     Database,
     NewMessage,
     NewPayload,
-    Spool,
     SpoolDamaged,
     StoreProblem,
+    find_orphans,
     insert_message,
     known_spool_keys,
+    spooled_octets,
 )
+from tests.store.spools import LARGE, SpoolHouse, put
 
 BIG = os.urandom(700_000)
+LARGER = BIG * 17
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool", inline_limit=1000)
-
-
-def files(spool: Spool) -> list[Path]:
-    return [path for path in spool._root.rglob("*") if path.is_file()]
-
-
-async def put(spool: Spool, data: bytes, chunk: int = 50_000) -> Content:
-    async with spool.writer() as writer:
-        for start in range(0, len(data), chunk):
-            await writer.write(data[start : start + chunk])
-        return await writer.commit()
+async def test_nothing_is_kept_of_what_was_not_written(spools: SpoolHouse) -> None:
+    async with spools.spool.writer() as writer:
+        assert writer.size == 0
+    assert spools.files() == spools.leftovers() == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
-async def test_a_small_content_travels_inline(spool: Spool, size: int) -> None:
-    content = await put(spool, BIG[:size])
+async def test_a_small_content_travels_inline(spools: SpoolHouse, size: int) -> None:
+    content = await put(spools.spool, BIG[:size])
     assert content == Content(size, hashlib.sha256(BIG[:size]).hexdigest(), inline=BIG[:size])
-    assert await spool.read(content) == BIG[:size]
-    assert spool.path_of(content) is None
-    assert files(spool) == []
+    assert await spools.spool.read(content) == b"".join(spools.spool.chunks(content)) == BIG[:size]
+    assert await spools.spool.stored_size(content) == size
+    assert spools.files() == []
 
 
-@pytest.mark.parametrize("size", [1001, 256 * 1024, 256 * 1024 + 1, len(BIG)])
-async def test_a_large_content_is_a_file(spool: Spool, size: int) -> None:
-    content = await put(spool, BIG[:size])
+@pytest.mark.parametrize("size", [1001, 256 * 1024, 256 * 1024 + 1, len(BIG), LARGE])
+async def test_a_large_content_is_kept_under_its_key(spools: SpoolHouse, size: int) -> None:
+    content = await put(spools.spool, LARGER[:size])
     assert (content.size, content.inline) == (size, None)
-    assert content.sha256 == hashlib.sha256(BIG[:size]).hexdigest()
-    path = spool.path_of(content)
-    assert files(spool) == [path]
-    assert path is not None
-    assert path.stat().st_mode & 0o077 == 0
-    assert await spool.read(content) == BIG[:size]
-    await spool.verify(content)
+    assert content.sha256 == hashlib.sha256(LARGER[:size]).hexdigest()
+    assert [path.name for path in spools.files()] == [content.key]
+    assert await spools.spool.stored_size(content) == size
+    assert await spools.spool.read(content) == LARGER[:size]
+    await spools.spool.verify(content)
+    assert spools.leftovers() == []
 
 
-async def test_a_large_content_is_read_in_chunks(spool: Spool) -> None:
-    content = await put(spool, BIG)
-    sizes = [len(chunk) async for chunk in spool.open(content)]
+async def test_what_is_given_at_once_is_kept_as_what_comes_in_pieces(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, LARGER, len(LARGER))
+    assert await spools.spool.read(content) == LARGER
+
+
+async def test_a_large_content_is_read_in_chunks(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, LARGER)
+    sizes = [len(chunk) async for chunk in spools.spool.open(content)]
     assert max(sizes) <= 256 * 1024
-    assert sum(sizes) == len(BIG)
+    assert sum(sizes) == len(LARGER)
 
 
-async def test_the_file_and_its_directories_are_synced_before_commit_returns(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    content = await put(spool, BIG)
-    assert content.key is not None
-    assert synced == [f"{content.key}.part", "spool", content.key[:2]]
+async def test_a_thread_reads_the_same(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, LARGER)
+    chunks = await asyncio.to_thread(lambda: list(spools.spool.chunks(content)))
+    assert b"".join(chunks) == LARGER
+    assert max(map(len, chunks)) <= 256 * 1024
 
 
-async def test_what_is_not_committed_is_discarded(spool: Spool) -> None:
-    async with spool.writer() as writer:
-        await writer.write(BIG)
-        assert len(files(spool)) == 1
-    assert files(spool) == []
+async def test_what_is_not_committed_is_discarded(spools: SpoolHouse) -> None:
+    async with spools.spool.writer() as writer:
+        await writer.write(LARGER)
+        assert len(spools.leftovers()) >= 1
+    assert spools.files() == spools.leftovers() == []
 
 
-async def test_a_cancelled_writer_leaves_nothing(spool: Spool) -> None:
+async def test_a_cancelled_writer_leaves_nothing(spools: SpoolHouse) -> None:
     started = asyncio.Event()
 
     async def receive() -> None:
-        async with spool.writer() as writer:
-            await writer.write(BIG)
+        async with spools.spool.writer() as writer:
+            await writer.write(LARGER)
             started.set()
             await asyncio.Event().wait()
 
@@ -107,101 +93,136 @@ async def test_a_cancelled_writer_leaves_nothing(spool: Spool) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert files(spool) == []
+    assert spools.files() == spools.leftovers() == []
 
 
-async def test_a_full_disk_is_an_error_and_leaves_nothing(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        await put(spool, BIG)
-    assert files(spool) == []
-
-
-async def test_a_writer_takes_nothing_after_commit(spool: Spool) -> None:
-    writer = spool.writer()
+async def test_a_writer_takes_nothing_after_commit(spools: SpoolHouse) -> None:
+    writer = spools.spool.writer()
     await writer.commit()
     with pytest.raises(StoreProblem):
         await writer.write(b"more")
 
 
-async def test_leftovers_of_a_crash_are_swept(
-    spool: Spool,
-    db: Database,
-    now: datetime,
-    new_message: Callable[..., NewMessage],
-) -> None:
-    known, unknown = await put(spool, BIG), await put(spool, BIG)
-    (spool._incoming / "cafe.part").write_bytes(b"half")
-    await db.write(insert_message, new_message(), None, now, payloads=(NewPayload(known),))
-    keys = await db.read(known_spool_keys)
-    assert keys == {known.key}
-    async with spool.writer() as writer:
-        await writer.write(BIG)
-        assert await spool.sweep(keys) == 2
-        await writer.commit()
-    await spool.verify(known)
-    with pytest.raises(SpoolDamaged, match="is gone"):
-        await spool.read(unknown)
+async def test_many_contents_are_written_at_a_time(spools: SpoolHouse) -> None:
+    contents = await asyncio.gather(*(put(spools.spool, BIG[number:]) for number in range(50)))
+    for number, content in enumerate(contents):
+        assert await spools.spool.read(content) == BIG[number:]
 
 
-async def test_a_changed_file_is_noticed(spool: Spool) -> None:
-    content = await put(spool, BIG)
-    path = spool.path_of(content)
-    assert path is not None
-    with path.open("r+b") as file:
+async def test_a_content_that_is_gone_is_damaged(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, BIG)
+    spools.file(content).unlink()
+    assert await spools.spool.stored_size(content) is None
+    for reads in (
+        spools.spool.read,
+        spools.spool.verify,
+        spools.spool.require,
+        lambda one: asyncio.to_thread(list, spools.spool.chunks(one)),
+    ):
+        with pytest.raises(SpoolDamaged, match="is gone"):
+            await reads(content)
+
+
+async def test_a_content_that_was_changed_is_not_read_to_its_end(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, BIG)
+    with spools.file(content).open("r+b") as file:
         file.write(b"X" * 10)
+    got: list[bytes] = []
     with pytest.raises(SpoolDamaged, match="digest"):
-        await spool.verify(content)
+        got.extend([chunk async for chunk in spools.spool.open(content)])
+    assert sum(map(len, got)) < len(BIG)
+    with pytest.raises(SpoolDamaged, match="digest"):
+        await spools.spool.verify(content)
+    with pytest.raises(SpoolDamaged, match="digest"):
+        await asyncio.to_thread(list, spools.spool.chunks(content))
 
 
-async def test_a_torn_file_is_noticed(spool: Spool) -> None:
-    content = await put(spool, BIG)
-    path = spool.path_of(content)
-    assert path is not None
-    os.truncate(path, 10)
-    with pytest.raises(SpoolDamaged, match="10 octets"):
-        await spool.read(content)
+async def test_an_inline_content_that_was_changed_is_not_given_out(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, b"klein")
+    changed = Content(content.size, content.sha256, inline=b"groot")
+    with pytest.raises(SpoolDamaged, match="digest"):
+        await spools.spool.read(changed)
 
 
-async def test_a_key_that_leaves_the_spool_is_refused(spool: Spool) -> None:
-    with pytest.raises(StoreProblem, match="no key"):
-        spool.path_of(Content(1, "", key="../../etc/passwd"))
+@pytest.mark.parametrize("size", [0, 10, len(BIG) - 1])
+async def test_a_torn_content_is_noticed(spools: SpoolHouse, size: int) -> None:
+    content = await put(spools.spool, BIG)
+    os.truncate(spools.file(content), size)
+    assert await spools.spool.stored_size(content) == size
+    for reads in (spools.spool.read, spools.spool.require):
+        with pytest.raises(SpoolDamaged, match=f"{size} octets"):
+            await reads(content)
 
 
-async def test_a_deleted_content_is_gone(spool: Spool) -> None:
-    content = await put(spool, BIG)
-    await spool.delete(content)
-    await spool.delete(content)
-    assert files(spool) == []
+async def test_what_retention_removed_cannot_be_read(spools: SpoolHouse) -> None:
+    with pytest.raises(SpoolDamaged, match="removed"):
+        await spools.spool.read(Content(5, "ab" * 32))
 
 
-async def test_a_short_write_is_continued(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stingy(io.FileIO):
-        def write(self, data: "memoryview | bytes") -> int:  # type: ignore[override]
-            return super().write(data[:1000])
-
-    monkeypatch.setattr("adapter.store.spool.FileIO", Stingy)
-    content = await put(spool, BIG)
-    await spool.verify(content)
+async def test_a_key_that_leaves_the_spool_is_refused(spools: SpoolHouse) -> None:
+    outside = Content(1, "", key="../../etc/passwd")
+    for use in (spools.spool.read, spools.spool.delete, spools.spool.stored_size):
+        with pytest.raises(StoreProblem, match="no key"):
+            await use(outside)
 
 
-async def test_in_a_shared_spool_only_what_is_old_is_swept(spool: Spool, tmp_path: Path) -> None:
-    day = timedelta(days=1)
-    contents = []
-    for _ in range(2):
-        async with spool.writer() as writer:
-            await writer.write(bytes(300_000))
-            contents.append(await writer.commit())
-    old, young = (spool.path_of(content) for content in contents)
-    assert old is not None
-    assert young is not None
-    moment = time.time() - 2 * day.total_seconds()
-    os.utime(old, (moment, moment))
-    assert await spool.sweep((), day) == 1
-    assert (old.exists(), young.exists()) == (False, True)
-    assert await spool.sweep(()) == 1
+async def test_a_deleted_content_is_gone(spools: SpoolHouse) -> None:
+    content = await put(spools.spool, BIG)
+    await spools.spool.delete(content)
+    await spools.spool.delete(content)
+    assert spools.files() == []
+
+
+async def test_contents_are_deleted_by_their_keys(spools: SpoolHouse) -> None:
+    kept, *going = [await put(spools.spool, BIG) for _ in range(3)]
+    await spools.spool.delete_keys([one.key for one in going if one.key is not None])
+    await spools.spool.delete_keys([])
+    assert [path.name for path in spools.files()] == [kept.key]
+
+
+async def test_orphans_older_than_a_day_are_found_and_no_others(
+    spools: SpoolHouse, db: Database, new_message: Callable[..., NewMessage]
+) -> None:
+    now, day = datetime.now(UTC), timedelta(days=1)
+    named, young, old = [await put(spools.spool, BIG) for _ in range(3)]
+    await db.write(insert_message, new_message(), None, now, payloads=(NewPayload(named),))
+    for content in (named, young, old):
+        spools.age(content, now - (timedelta(hours=1) if content is young else 2 * day))
+    note = spools.file(old).parent.parent / "README"
+    note.write_text("not ours")
+    found = [one async for some in find_orphans(db, spools.spool, now) for one in some]
+    assert [one.key for one in found] == [old.key]
+    assert found[0].place.endswith(f"/{found[0].path}")
+    await spools.spool.remove(found)
+    await spools.spool.remove(found)
+    assert [some async for some in find_orphans(db, spools.spool, now)] == []
+    assert {path.name for path in spools.files()} - {"README"} == {named.key, young.key}
+    assert note.exists()
+
+
+async def test_all_pages_of_a_spool_with_many_contents_are_looked_through(
+    spools: SpoolHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("files", "objects"):
+        monkeypatch.setattr(f"adapter.store.{module}._PAGE", 2)
+    contents = [await put(spools.spool, BIG[:2000]) for _ in range(7)]
+    later = datetime.now(UTC) + timedelta(days=1)
+    pages = [page async for page in spools.spool.stored(later)]
+    assert max(map(len, pages)) <= 2
+    assert {one.key for page in pages for one in page} == {content.key for content in contents}
+
+
+async def test_the_rows_tell_how_much_the_spool_holds(
+    spools: SpoolHouse, db: Database, now: datetime, new_message: Callable[..., NewMessage]
+) -> None:
+    contents = [await put(spools.spool, BIG), await put(spools.spool, b"klein")]
+    payloads = tuple(NewPayload(content, f"p{number}") for number, content in enumerate(contents))
+    assert await db.read(spooled_octets) == 0
+    await db.write(insert_message, new_message(), None, now, payloads=payloads)
+    assert await db.read(spooled_octets) == len(BIG)
+    assert await db.read(known_spool_keys) == {contents[0].key}
+    assert await spools.spool.size() in {len(BIG), None}
+
+
+async def test_a_spool_that_is_there_can_be_reached(spools: SpoolHouse) -> None:
+    await spools.spool.reach()
