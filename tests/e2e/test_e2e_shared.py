@@ -84,15 +84,21 @@ def host(world: World, name: str) -> World:
     made = replace(world, directory=directory, ports=ports)
     made.config.write_text(text)
     (directory / "var").mkdir(mode=0o700)
-    (directory / "var" / "spool").symlink_to(world.directory / "spool")
+    return made
+
+
+def with_spool(made: World, spool: Path) -> World:
+    """A host on which a directory of all hosts is the spool."""
+    (made.directory / "var" / "spool").symlink_to(spool)
     return made
 
 
 def two_hosts(directory: Path, plan: AgreementPlan, url: str) -> tuple[World, World, World]:
     store = f'\n[store]\nurl = "{url}"\n'
     world = create_world(directory, {"voorbeeldstad": plan}, extra_config=store)
-    (directory / "spool").mkdir(mode=0o700)
-    return world, host(world, "one"), host(world, "two")
+    spool = directory / "spool"
+    spool.mkdir(mode=0o700)
+    return world, with_spool(host(world, "one"), spool), with_spool(host(world, "two"), spool)
 
 
 @asynccontextmanager
