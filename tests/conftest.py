@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import postgres_url, postgresql
+from tests.road import impatient, road
 from tests.s3 import bucket, s3_server
 
-__all__ = ["bucket", "postgres_url", "postgresql", "s3_server"]
+__all__ = ["bucket", "impatient", "postgres_url", "postgresql", "road", "s3_server"]
 
 
 @pytest.fixture(scope="session")

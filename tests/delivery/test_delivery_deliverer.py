@@ -1,5 +1,5 @@
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 from adapter.delivery import (
     Checkpoint,
     ContentDamaged,
+    ContentUnavailable,
     Delivered,
     Deliverer,
     Handover,
@@ -27,6 +28,7 @@ from adapter.store import (
     EventType,
     FileFacts,
     FileKind,
+    FileSpool,
     Flow,
     Job,
     JobKind,
@@ -41,6 +43,7 @@ from adapter.store import (
     Park,
     Retry,
     Spool,
+    SpoolUnavailable,
     VerzoekFacts,
     claim_jobs,
     complete_collection,
@@ -60,6 +63,8 @@ from adapter.store import (
     skip_delivery,
 )
 from tests.messages import new_message
+from tests.road import Road, Way
+from tests.s3 import Bucket
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 DELIVER = NewJob(JobKind.DELIVER, "sink:archief")
@@ -420,6 +425,74 @@ async def test_damaged_content_is_parked_and_never_delivered(
     assert "bijlagen/tek.pdf" in outcome.reason
     assert list(place.iterdir()) == []
     assert await house.state(delivery) is DeliveryState.READY  # parking the job parks it
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+async def test_an_object_store_that_cannot_be_reached_is_temporary(
+    house: House, bucket: Bucket, road: Road, impatient: None, tmp_path: Path, when: str
+) -> None:
+    house.spool = spool = bucket.spool(tmp_path, road.url)
+    spool._inline_limit = 64
+    delivery = await house.verzoek(None)
+    place = tmp_path / "place"
+    place.mkdir()
+    sink = DirectorySink(DirectoryOptions(path=place))
+
+    async def deliver(handover: Handover, checkpoint: Checkpoint) -> Outcome:
+        road.way = Way.CUT
+        return await sink.deliver(handover, checkpoint)
+
+    road.way = Way.CUT if when == "before" else Way.OPEN
+    house.use(FakeSink(deliver))
+    job, outcome = await house.run()
+    assert isinstance(outcome, Retry)
+    assert "cannot be used now" in outcome.reason
+    assert list(place.iterdir()) == []
+    assert await house.state(delivery) is DeliveryState.READY
+    road.way = Way.OPEN
+    house.use(sink)
+    assert await house.deliverer()(job) == Done(already_finished=True)
+    assert (place / "2023073100048-000" / "bijlagen" / "tek.pdf").read_bytes() == b"tekening" * 100
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter", "changed"])
+async def test_a_damaged_object_is_parked_and_never_delivered(
+    house: House, bucket: Bucket, tmp_path: Path, damage: str
+) -> None:
+    house.spool = spool = bucket.spool(tmp_path)
+    spool._inline_limit = 64
+    await house.verzoek(None)
+    (path,) = bucket.objects()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"x" * (799 if damage == "shorter" else 800))
+    house.use(sink := FakeSink(Delivered()))
+    outcome = (await house.run())[1]
+    assert isinstance(outcome, Park)
+    assert "bijlagen/tek.pdf" in outcome.reason
+    assert "bijlagen/tek.pdf" not in sink.contents
+
+
+async def test_what_a_sink_could_read_in_the_end_is_delivered(house: House, tmp_path: Path) -> None:
+    class Hesitant(FileSpool):
+        refused = 1
+
+        def _read(self, content: Content, key: str) -> AsyncGenerator[bytes, None]:
+            self.refused -= 1
+            if self.refused >= 0:
+                raise SpoolUnavailable("busy")
+            return super()._read(content, key)
+
+    async def persistent(handover: Handover, _checkpoint: Checkpoint) -> Outcome:
+        with pytest.raises(ContentUnavailable):
+            await anext(handover.files[1].open())
+        return Delivered() if [chunk async for chunk in handover.files[1].open()] else Temporary("no")
+
+    house.spool = Hesitant(tmp_path / "spool", inline_limit=64)
+    await house.verzoek(None)
+    house.use(FakeSink(persistent))
+    assert (await house.run())[1] == Done(already_finished=True)
 
 
 async def test_a_sink_that_hides_damage_does_not_get_it_delivered(house: House, tmp_path: Path) -> None:

@@ -53,7 +53,6 @@ from adapter.simulator import (
 from adapter.store import (
     Database,
     EventType,
-    FileSpool,
     Job,
     MessageFilter,
     MessageState,
@@ -62,6 +61,7 @@ from adapter.store import (
     find_jobs,
     find_message_events,
     get_message,
+    open_spool,
 )
 from cpa import Agreement, Exchange, Frequency, PartyId, Service
 from cpa.names import MSH_SERVICE
@@ -467,7 +467,7 @@ class House:
 
     def spool(self) -> Spool:
         """The spool of the daemon."""
-        return FileSpool(self.state / "spool")
+        return open_spool(self.daemon.config)
 
     async def authorities(self) -> Authorities:
         """The snapshot that the daemon has."""

@@ -30,6 +30,8 @@ from adapter.store import (
     unpark_jobs,
 )
 from tests.memory import measured_peak
+from tests.road import Road, Way
+from tests.s3 import Bucket
 from tests.stam.house import GEMEENTE, NOW, NUMBER, House, MakeClient, a_verzoek
 
 PATHS = ["verzoek.xml", "verzoek.pdf", "bijlagen/plattegrond.pdf", "bijlagen/foto.png"]
@@ -311,6 +313,25 @@ async def test_a_full_spool_is_temporary(house: House, verzoek: SimulatedVerzoek
     outcome, _ = await house.collect()
     assert isinstance(outcome, Retry)
     assert "spool" in outcome.reason
+
+
+async def test_an_object_store_that_cannot_be_reached_is_temporary(
+    house: House,
+    verzoek: SimulatedVerzoek,
+    bucket: Bucket,
+    road: Road,
+    impatient: None,
+    tmp_path: Path,
+) -> None:
+    house.spool = spool = bucket.spool(tmp_path, road.url)
+    spool._inline_limit = 0
+    road.way = Way.CUT
+    outcome, row_id = await house.collect()
+    assert isinstance(outcome, Retry)
+    assert "cannot be used now" in outcome.reason
+    road.way = Way.OPEN
+    assert await again(house, outcome, row_id) == Done(already_finished=True)
+    assert {path.name for path in bucket.objects()} == set(await house.db.read(known_spool_keys))
 
 
 async def test_a_collection_that_is_cancelled_resumes(house: House, api: VerzoekAfhandelenApi) -> None:
