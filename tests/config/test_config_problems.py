@@ -49,6 +49,25 @@ sinks.hier = { type = "directory", path = "/srv/dorp" }
             "[store]\nurl = 'mysql://x'\n",
             'store.url: is not a database; write "sqlite" or "postgresql://user@host/db"',
         ),
+        *(
+            (
+                f"[store]\npayloads = '{place}'\n",
+                'store.payloads: is not a place for payloads; write "file" or "s3://bucket/prefix"',
+            )
+            for place in (
+                "files",
+                "s3://",
+                "s3://Bucket",
+                "s3://bucket//x",
+                "s3://bucket/a b",
+                "https://bucket",
+            )
+        ),
+        ("[store.s3]\naccess_key = 'x'\n", "store.s3: access_key and secret_key_file go together"),
+        *(
+            (f"[store.s3]\nendpoint = '{url}'\n", "store.s3.endpoint: is not the address of a server")
+            for url in ("s3.example.nl", "ftp://s3.example.nl", "https://s3.example.nl/bucket", "https://u@h")
+        ),
         (
             "[authorities.'a b']\nparty='00000001001100415000'\ncertificate='a'\nkey='b'\n",
             'authorities."a b": is not a name',
@@ -191,6 +210,18 @@ def test_two_authorities_may_not_share_a_directory(problems: Problems, small: st
         "authorities.d/dorp.toml: sinks.hier.path: link/stad is also the path of a sink of authority stad; "
         "give each authority its own",
     )
+
+
+@pytest.mark.parametrize("environment", ["pre", "prod"])
+def test_an_object_store_over_plain_http_is_only_for_tests(
+    problems: Problems, load: Load, whole: str, environment: str
+) -> None:
+    text = whole.replace('"pre"', f'"{environment}"', 1) + '\n[store.s3]\nendpoint = "http://s3.example.nl"\n'
+    assert (
+        f"adapter.toml: store.s3.endpoint: plain HTTP is not allowed in environment {environment}"
+        in "".join(problems(text))
+    )
+    load(text.replace(f'"{environment}"', '"test"', 1))
 
 
 @pytest.mark.parametrize("prefix", ["urn:osb:oin:", ""])
