@@ -1,6 +1,7 @@
 """What is of objects alone: faults of the store and of the way to it, and memory."""
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.store import Content, Spool, SpoolUnavailable, payloads
+from adapter.store import Content, FileSpool, Spool, SpoolUnavailable, payloads
 from adapter.store.objects import PART, ObjectSpool
 from tests.postgresql import free_port
 from tests.road import Road, Way
@@ -152,6 +153,13 @@ async def test_no_more_uploads_at_a_time_than_memory_has_room_for(
         await two.commit()
     contents = await asyncio.gather(put(spool, BIG), put(spool, BIG))
     assert [content.size for content in contents] == [len(BIG)] * 2
+
+
+async def test_files_that_are_copied_to_the_bucket_are_its_objects(bucket: Bucket, tmp_path: Path) -> None:
+    files = FileSpool(tmp_path / "spool")
+    content = await put(files, LARGER)
+    shutil.copytree(tmp_path / "spool", bucket.root)
+    assert await bucket.spool(tmp_path).read(content) == LARGER
 
 
 def test_the_library_is_loaded_only_where_it_is_needed() -> None:
