@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from adapter.observe import Metrics, get_logger
+from adapter.store import SpoolUnavailable, StoreUnavailable
 
 log = get_logger(__name__)
 
@@ -43,6 +44,14 @@ def answer_errors(metrics: Metrics, form: ErrorForm) -> Middleware:
             return form(error.status, kept)
         except web.HTTPException:
             raise
+        except (StoreUnavailable, SpoolUnavailable) as problem:
+            log.warning(
+                "a request on the admin listener cannot be answered now",
+                action="admin.unavailable",
+                path=request.path,
+                reason=str(problem),
+            )
+            return form(HTTPStatus.SERVICE_UNAVAILABLE, {})
         except Exception:
             # Whatever a handler did not foresee must not show its innards to the caller.
             note_unexpected(metrics, request, "could not answer a request on the admin listener")

@@ -15,7 +15,7 @@ from adapter.daemon.registry import Registry, load_keys
 from adapter.msh import Submitter
 from adapter.observe import Metrics
 from adapter.simulator import AgreementPlan, World, create_world
-from adapter.store import FileSpool, StoreClosed, migrate, open_database
+from adapter.store import StoreClosed, migrate, open_database, open_spool
 from cpa import Profile
 from tests.admin.house import TOKENS, Api, Client, Entry
 from tests.clock import Clock
@@ -73,7 +73,7 @@ async def api(
     """The application over its store; agreements that are changed come in use as in the daemon."""
     migrate("sqlite", config.state)
     db = open_database("sqlite", config.state, exclusive=True)
-    spool = FileSpool(config.state / "spool")
+    spool = open_spool(config)
     metrics, clock = Metrics(), Clock()
     registry = Registry(config, load_keys(config), db, metrics, clock)
     await registry.import_files()
