@@ -37,7 +37,7 @@ from adapter.config.values import (
 from adapter.pki import strip_suffix
 from cpa import PartyId
 
-_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
 
 
 class Environment(StrEnum):

@@ -36,7 +36,7 @@ from cpa import CpaError, pairs, parse_cpa
 log = get_logger(__name__)
 
 ORPHANS: Final = "orphans"
-"""What is called in the spool what no row names, beside the words of `Purgeable`."""
+"""The word for what the spool holds and no row names, beside those of `Purgeable`."""
 
 EVERY: Final = timedelta(hours=1)
 FIRST: Final = timedelta(minutes=1)

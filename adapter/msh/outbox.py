@@ -135,7 +135,7 @@ class Outbox:
         unreadable = await self._unreadable(payloads)
         if unreadable is not None:  # no attempt: the partner is not to blame
             log.error("a payload cannot be read", action=f"{message.kind}.unreadable", reason=unreadable)
-            return Retry(unreadable, patient=True)
+            return Retry(unreadable)
         await self.db.write(note_attempt, message.id, self.clock())
         sent = await self._post(known, endpoint, keys, message, payloads)
         self._report(message, endpoint, sent)

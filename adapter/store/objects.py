@@ -11,6 +11,7 @@ bucket must end by a lifecycle rule: no list of objects shows it.
 
 import asyncio
 import re
+import secrets
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -133,18 +134,18 @@ class ObjectSpool(Spool):
             SpoolUnavailable: it cannot be used; the text says the fix.
 
         """
-        async with self.writer() as writer:
-            await writer.write(b"probe" * self._inline_limit)
-            content = await writer.commit()
+        path, octets = path_of(secrets.token_hex(16)), b"probe"
+        with self._translated():
+            written = await obstore.put_async(self._store, path, octets)
         try:
-            await self.verify(content)
             await self.reach()
             with self._translated():
-                version = (await obstore.head_async(self._store, path_of(content.key or "")))["version"]
+                read = bytes(await obstore.get_range_async(self._store, path, start=0, length=len(octets)))
         finally:
-            with self._translated():
-                await self.delete_keys([content.key or ""])
-        if version is not None:
+            await self._delete([path])
+        if read != octets:
+            raise SpoolUnavailable(f"{self._place} gives back something else than was written; {_WAY}")
+        if written["version"] is not None:
             return (
                 "the bucket keeps versions, so what retention removes is still there: suspend versioning, or let "
                 "noncurrent versions expire"

@@ -54,7 +54,8 @@ async def probe_spool(config: Config) -> str | None:
     """
     if config.store.payloads == "file":
         spool = config.state / "spool"
-        if spool.exists() and not os.access(spool, os.R_OK | os.W_OK | os.X_OK):
+        usable = spool.is_dir() and os.access(spool, os.R_OK | os.W_OK | os.X_OK)
+        if spool.exists() and not usable:
             raise SpoolUnavailable(
                 f"{spool} is no directory that this user can write; correct its rights, or mount it"
             )
@@ -80,7 +81,8 @@ def _open_bucket(config: Config) -> "ObjectSpool":
             retry_config=_RETRIES,
         )
     except (OSError, ValueError, BaseError) as error:
-        raise SpoolUnavailable(f"{place} cannot be used: {error}; correct [store.s3]") from error
+        reason = str(error).partition("\n")[0]
+        raise SpoolUnavailable(f"{place} cannot be used: {reason}; correct [store.s3]") from error
     return ObjectSpool(store, place)
 
 

@@ -84,12 +84,12 @@ def test_check_says_what_mends_a_bucket_that_cannot_be_used(
 def test_check_warns_of_a_bucket_that_keeps_versions(
     cli: Cli, world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = obstore.head_async
+    real = obstore.put_async
 
-    async def versioned(store: S3Store, path: str) -> Any:
-        return {**await real(store, path), "version": "v1"}
+    async def versioned(store: S3Store, path: str, octets: bytes) -> Any:
+        return {**await real(store, path, octets), "version": "v1"}
 
-    monkeypatch.setattr(obstore, "head_async", versioned)
+    monkeypatch.setattr(obstore, "put_async", versioned)
     put_payloads_in(bucket, world)
     line = payloads_line(cli, world)
     assert line["result"] == "warning"

@@ -59,6 +59,7 @@ sinks.hier = { type = "directory", path = "/srv/dorp" }
                 "s3://",
                 "s3://Bucket",
                 "s3://bucket//x",
+                "s3://bucket/../x",
                 "s3://bucket/a b",
                 "https://bucket",
             )
