@@ -4,14 +4,17 @@ The embedded database has one writer at a time, so there nobody has to wait.
 """
 
 import hashlib
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
+
+_LOCK: Final = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
 
 def lock_name(conn: Connection, *parts: str) -> None:
     """Let nobody else who locks the same name go on until this transaction ended."""
     if conn.dialect.name == "postgresql":
-        conn.execute(select(func.pg_advisory_xact_lock(_key(parts))))
+        conn.execute(_LOCK, {"key": _key(parts)})
 
 
 def _key(parts: tuple[str, ...]) -> int:

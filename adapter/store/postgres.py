@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, Text, bindparam, event, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -55,6 +55,7 @@ _TIMEOUTS: Final = {
     "lock_timeout": f"{LOCK_TIMEOUT:.0f}s",
     "idle_in_transaction_session_timeout": "60s",
 }
+_NOTIFY: Final = select(func.pg_notify(CHANNEL, bindparam("me", type_=Text)))
 _WRITES: Final = re.compile(r"\s*(insert|update|delete)\b", re.IGNORECASE)
 
 
@@ -234,7 +235,7 @@ class PostgresDatabase(Database):
         result = run(connection)
         changed: bool = connection.info["changed"]
         if changed:
-            connection.execute(select(func.pg_notify(CHANNEL, self._me)))
+            connection.execute(_NOTIFY, {"me": self._me})
         return result, changed
 
     async def _read(self, run: Callable[[Connection], R]) -> R:
