@@ -8,6 +8,17 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.bulk import (
+    DryRunOption,
+    Manner,
+    SinceOption,
+    UntilOption,
+    WithReasonOption,
+    YesOption,
+    chosen,
+    mend,
+    require_one,
+)
 from adapter.cli.lazy import new_app
 from adapter.cli.output import Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
@@ -30,6 +41,8 @@ from adapter.cli.store_view import (
 )
 from adapter.config import Config
 from adapter.store import (
+    RESENDABLE,
+    Choice,
     Database,
     Direction,
     JobKind,
@@ -38,12 +51,16 @@ from adapter.store import (
     NewJob,
     StoredMessage,
     active_agreements,
+    count_unsendable,
     events_for,
     find_deliveries,
     find_messages,
     jobs_for,
     message_payloads,
+    partner_lane,
     resend_response,
+    resend_signals,
+    retry_messages,
     unpark_jobs,
 )
 
@@ -52,6 +69,16 @@ app = new_app(help="Look into messages, and mend what became of them.", no_args_
 MessageIdArgument = Annotated[
     str, typer.Argument(help="The MessageId, without angle brackets.", metavar="MESSAGE_ID")
 ]
+
+MaybeMessageIdArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="The MessageId, without angle brackets; without one, options choose.",
+        metavar="MESSAGE_ID",
+        show_default=False,
+    ),
+]
+StateOption = Annotated[MessageState | None, typer.Option("--state", help="Only in this state.")]
 
 _COLUMNS: Final = (
     Column("stored", "stored"),
@@ -65,13 +92,12 @@ _COLUMNS: Final = (
 )
 _OF_MESSAGES: Final = (JobKind.SEND, JobKind.ROUTE)
 _OF_DELIVERIES: Final = (JobKind.COLLECT, JobKind.DELIVER)
-_RESENDABLE: Final = frozenset({MessageKind.ACKNOWLEDGMENT, MessageKind.ERROR, MessageKind.PONG})
 
 
 @app.command("list")
 def list_messages(
     authority: AuthorityOption = None,
-    state: Annotated[MessageState | None, typer.Option("--state", help="Only in this state.")] = None,
+    state: StateOption = None,
     message_id: Annotated[str | None, typer.Option("--message-id", help="Only with this MessageId.")] = None,
     conversation_id: Annotated[
         str | None, typer.Option("--conversation-id", help="Only of this conversation.")
@@ -114,29 +140,77 @@ def show(
 
 
 @app.command("resend")
-def resend(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def resend(
+    message_id: MaybeMessageIdArgument = None,
+    authority: AuthorityOption = None,
+    state: StateOption = None,
+    with_reason: WithReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
     """Send an acknowledgment of ours again.
 
-    Or another signal (an error, a Pong), with the same octets as before.
+    Or another signal (an error, a Pong), with the same octets as before. Without a MessageId: all that the options
+    choose, by the moment at which they were made, as far as the partner can still use them.
 
     Example: stam-adapter message resend 6f1c...@adapter.example
+
+    Example: stam-adapter message resend --authority voorbeeldstad --since 2026-03-01T08:00 --until 2026-03-01T10:00
     """
+    require_one(
+        "MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes, as_json)
+    )
     settings = read_config(config)
-    message = asyncio.run(_resend(settings, _bare(message_id)))
-    typer.echo(f"{message.action} {message.message_id} is sent again{_when(settings)}")
+    if message_id is not None:
+        message = asyncio.run(_resend(settings, _bare(message_id)))
+        typer.echo(f"{message.action} {message.message_id} is sent again{_when(settings)}")
+        return
+    choice, now = chosen(authority, None, with_reason, since, until), _now()
+    asyncio.run(_say_what_is_left(settings, choice, state, now))
+    done = f"sent again{_when(settings)}"
+    manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
+    asyncio.run(mend(settings, resend_signals(choice, state, now), now, manner))
 
 
 @app.command("retry")
-def retry(message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def retry(
+    message_id: MaybeMessageIdArgument = None,
+    authority: AuthorityOption = None,
+    state: StateOption = None,
+    with_reason: WithReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
     """Try again what waits for an operator.
 
-    The routing of a message, or the delivery of its payloads.
+    The routing of a message, or the delivery of its payloads. Without a MessageId: the routing and sending of all
+    messages that the options choose, by the moment at which they were stored; parked deliveries are for
+    `verzoek retry`.
 
     Example: stam-adapter message retry 20230731-0001@dso.example
+
+    Example: stam-adapter message retry --with-reason "no route" --dry-run
     """
+    require_one(
+        "MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes, as_json)
+    )
     settings = read_config(config)
-    count = asyncio.run(_retry(settings, _bare(message_id)))
-    typer.echo(f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{_when(settings)}")
+    if message_id is not None:
+        count = asyncio.run(_retry(settings, _bare(message_id)))
+        typer.echo(f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{_when(settings)}")
+        return
+    choice, now = chosen(authority, None, with_reason, since, until), _now()
+    done = f"tried again{_when(settings)}"
+    manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
+    asyncio.run(mend(settings, retry_messages(choice, state, now), now, manner))
 
 
 def _bare(message_id: str) -> str:
@@ -203,9 +277,18 @@ async def _resend(config: Config, message_id: str) -> StoredMessage:
             await _say_what_instead(db, found[0])
         message = outgoing[0]
         await _check_resendable(db, message)
-        lane = f"partner:{message.authority}/{message.cpa_id}"
-        await db.write(resend_response, message.id, NewJob(JobKind.SEND, lane), _now())
+        job = NewJob(JobKind.SEND, partner_lane(message.authority, message.cpa_id))
+        await db.write(resend_response, message.id, job, _now())
         return message
+
+
+async def _say_what_is_left(
+    config: Config, choice: Choice, state: MessageState | None, now: datetime
+) -> None:
+    async with opened_store(config) as db:
+        left = await db.read(count_unsendable, choice, state, now)
+    for why, count in left.items():
+        say(f"{count} left alone: {why}")
 
 
 async def _say_what_instead(db: Database, message: StoredMessage) -> NoReturn:
@@ -223,7 +306,7 @@ async def _say_what_instead(db: Database, message: StoredMessage) -> NoReturn:
 
 
 async def _check_resendable(db: Database, message: StoredMessage) -> None:
-    if message.kind not in _RESENDABLE:
+    if message.kind not in RESENDABLE:
         instead = f"; use `stam-adapter ping {message.cpa_id}`" if message.kind is MessageKind.PING else ""
         fail(f"{message.message_id} is a {message.kind}, which is not sent again{instead}")
     if message.expires_at is not None and message.expires_at <= _now():

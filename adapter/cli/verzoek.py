@@ -7,6 +7,18 @@ from typing import Annotated, Final, NoReturn
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.bulk import (
+    DryRunOption,
+    Manner,
+    SinceOption,
+    SinkOption,
+    UntilOption,
+    WithReasonOption,
+    YesOption,
+    chosen,
+    mend,
+    require_one,
+)
 from adapter.cli.lazy import new_app
 from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
@@ -39,6 +51,8 @@ from adapter.store import (
     find_deliveries,
     find_messages,
     jobs_for,
+    retry_deliveries,
+    skip_deliveries,
     skip_delivery,
     unpark_jobs,
 )
@@ -49,6 +63,16 @@ MAX_NUMBER: Final = 100
 """Longest verzoeknummer that is taken, as in a notification."""
 
 NumberArgument = Annotated[str, typer.Argument(help="The verzoeknummer.", metavar="NUMMER")]
+MaybeNumberArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="The verzoeknummer; without one, options choose.", metavar="NUMMER", show_default=False
+    ),
+]
+OpenStateOption = Annotated[
+    DeliveryState | None,
+    typer.Option("--state", help="Only in this state: parked (else meant), ready or collecting."),
+]
 
 _COLUMNS: Final = (
     Column("changed", "changed"),
@@ -105,36 +129,78 @@ def show(
 
 @app.command("retry")
 def retry(
-    verzoeknummer: NumberArgument, authority: AuthorityOption = None, config: ConfigOption = DEFAULT_CONFIG
+    verzoeknummer: MaybeNumberArgument = None,
+    authority: AuthorityOption = None,
+    state: OpenStateOption = None,
+    sink: SinkOption = None,
+    with_reason: WithReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Try again what waits for an operator.
 
-    The collecting or the delivery of a verzoek.
+    The collecting or the delivery of a verzoek, or of all that the options choose, by the moment at which they were
+    parked. With `--state ready` or `--state collecting`: what waits for its next attempt gets it now.
 
     Example: stam-adapter verzoek retry 2023073100048
+
+    Example: stam-adapter verzoek retry --sink archief --since 2d --dry-run
     """
+    choosing = (None if verzoeknummer else authority, state, sink, with_reason, since, until)
+    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes, as_json))
     settings = read_config(config)
-    count = asyncio.run(_retry(settings, verzoeknummer, authority))
-    typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{_when(settings)}")
+    if verzoeknummer is not None:
+        count = asyncio.run(_retry(settings, verzoeknummer, authority))
+        typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{_when(settings)}")
+        return
+    choice, now = chosen(authority, sink, with_reason, since, until), _now()
+    repair = retry_deliveries(choice, _open_state(state), now)
+    done = f"tried again{_when(settings)}"
+    manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done=done)
+    asyncio.run(mend(settings, repair, now, manner))
 
 
 @app.command("skip")
 def skip(
-    verzoeknummer: NumberArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands on the timeline.")],
+    verzoeknummer: MaybeNumberArgument = None,
     authority: AuthorityOption = None,
+    state: OpenStateOption = None,
+    sink: SinkOption = None,
+    with_reason: WithReasonOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Give up a verzoek on purpose.
 
-    It is not collected or delivered any more.
+    It is not collected or delivered any more. Without a number: all that the options choose, by the moment at which
+    they got their state.
 
     Example: stam-adapter verzoek skip 2023073100048 --reason "taken over by hand"
+
+    Example: stam-adapter verzoek skip --authority voorbeeldstad --until 2026-03-01 --reason "taken over by hand"
     """
     if not reason.strip():
         fail("say why with --reason; it stands on the timeline", WRONG_USE)
-    count = asyncio.run(_skip(read_config(config), verzoeknummer, authority, reason.strip()))
-    typer.echo(f"{verzoeknummer}: {_deliveries(count)} skipped")
+    choosing = (None if verzoeknummer else authority, state, sink, with_reason, since, until)
+    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes, as_json))
+    settings = read_config(config)
+    if verzoeknummer is not None:
+        count = asyncio.run(_skip(settings, verzoeknummer, authority, reason.strip()))
+        typer.echo(f"{verzoeknummer}: {_deliveries(count)} skipped")
+        return
+    choice, now = chosen(authority, sink, with_reason, since, until), _now()
+    repair = skip_deliveries(choice, _open_state(state), reason.strip(), now)
+    manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done="skipped")
+    asyncio.run(mend(settings, repair, now, manner))
 
 
 @app.command("fetch")
@@ -178,6 +244,13 @@ def _sink(name: str, authority: AuthorityConfig, wanted: str | None) -> str:
     if routed is None:
         fail(f"authority {name} has no route with flow stam; choose a --sink: {known}", WRONG_USE)
     return routed
+
+
+def _open_state(state: DeliveryState | None) -> DeliveryState:
+    """The state to choose by; ends with exit code 2 for one in which there is nothing to mend."""
+    if state is not None and state not in OPEN_DELIVERY:
+        fail(f"what is {state} has ended; choose --state parked, ready or collecting", WRONG_USE)
+    return state or DeliveryState.PARKED
 
 
 def _when(config: Config) -> str:

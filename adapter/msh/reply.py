@@ -32,7 +32,7 @@ from adapter.ebms import (
     serialize,
 )
 from adapter.msh.sign import sign
-from adapter.store import Direction, JobKind, MessageKind, NewJob, NewMessage
+from adapter.store import Direction, JobKind, MessageKind, NewJob, NewMessage, partner_lane
 from cpa import CpaError, PartyId, Service
 
 PONG_LIFE: Final = timedelta(minutes=5)
@@ -151,7 +151,7 @@ def request_header(
 
 def send_job(known: KnownAgreement) -> NewJob:
     """The job that sends a message to the partner of an agreement: one lane per agreement."""
-    return NewJob(JobKind.SEND, lane=f"partner:{known.authority}/{known.cpa_id}")
+    return NewJob(JobKind.SEND, lane=partner_lane(known.authority, known.cpa_id))
 
 
 def message_row(

@@ -100,6 +100,11 @@ _DELETE_CLAIMED: Final = delete(job).where(*_CLAIMED)
 _UPDATE_CLAIMED: Final = sql_update(job).where(*_CLAIMED)
 
 
+def partner_lane(authority: str, cpa_id: str) -> str:
+    """The lane of what goes to the partner of an agreement."""
+    return f"partner:{authority}/{cpa_id}"
+
+
 def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: datetime) -> int:
     """Make a job; return its id."""
     values = {

@@ -393,3 +393,66 @@ async def test_a_job_that_runs_here_is_not_claimed_again_after_a_pause_of_the_ma
         handler.go.set()
         await until(nothing_left(db))
     assert handler.most == 2
+
+
+class Poisoned:
+    """A handler that fails, unforeseen, for some subjects, and does the others."""
+
+    def __init__(self, *poison: int) -> None:
+        self.poison = poison
+        self.done: list[int] = []
+        self.tried: list[int] = []
+
+    async def __call__(self, job: Job) -> JobOutcome:
+        self.tried.append(job.subject)
+        if job.subject in self.poison:
+            raise ValueError("what nobody foresaw")
+        self.done.append(job.subject)
+        return Done()
+
+
+async def add_subjects(db: Database, clock: FakeClock, *subjects: int, order_key: str | None = None) -> None:
+    for subject in subjects:
+        await db.write(add_job, NewJob("x", "a", order_key=order_key), "voorbeeldstad", subject, clock())
+
+
+async def test_poison_does_not_block_its_lane_however_much_of_it_there_is(
+    db: Database, clock: FakeClock, until: Until
+) -> None:
+    """More than may run in the lane at a time, and in front of the others."""
+    handler = Poisoned(*range(10))
+    await add_subjects(db, clock, *range(20))
+    async with working(db, handler, clock, limits=Limits(lane=2)):
+        await until(lambda: sorted(handler.done) == list(range(10, 20)))
+    assert {job.subject for job in await db.read(find_jobs)} == set(range(10))
+
+
+async def test_poison_is_parked_in_the_end_while_its_lane_goes_on(
+    db: Database, clock: FakeClock, until: Until
+) -> None:
+    handler = Poisoned(1)
+    policy = RetryPolicy(first=SECOND, give_up=3 * SECOND, chance=random.Random(1))
+    await add_subjects(db, clock, 1)
+    async with working(db, handler, clock, policy=policy):
+        await until(lambda: handler.tried == [1])
+        clock.advance(4 * SECOND)
+        await add_subjects(db, clock, 2)
+        await until(lambda: handler.done == [2])
+
+        async def parked() -> bool:
+            return (await the_job(db)).state is JobState.PARKED
+
+        await until(parked)
+    assert (await the_job(db)).reason == "ValueError: what nobody foresaw"
+
+
+async def test_what_has_the_order_key_of_poison_goes_on_while_that_waits(
+    db: Database, clock: FakeClock, until: Until
+) -> None:
+    """An order key keeps jobs from running together; it is no promise that one waits for the success of another."""
+    handler = Poisoned(1)
+    await add_subjects(db, clock, 1, 2, 3, order_key="k")
+    async with working(db, handler, clock):
+        await until(lambda: handler.done == [2, 3])
+    assert handler.tried[0] == 1
+    assert (await the_job(db)).subject == 1
