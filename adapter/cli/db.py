@@ -3,6 +3,7 @@
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapter.cli.backup import backup, restore
 from adapter.cli.lazy import new_app
 from adapter.cli.output import fail
 from adapter.cli.retention import purge, verify
@@ -19,6 +20,8 @@ from adapter.store import StoreProblem, migrate, schema_is_current
 app = new_app(help="Manage the database.", no_args_is_help=True)
 app.command("purge")(purge)
 app.command("verify")(verify)
+app.command("backup")(backup)
+app.command("restore")(restore)
 
 
 @app.callback()

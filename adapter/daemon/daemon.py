@@ -21,6 +21,7 @@ from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys, load_spare_keys
+from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router
 from adapter.daemon.sinks import Sinks, make_sinks
@@ -118,7 +119,11 @@ class Daemon:
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
         spool = self.materials.open_spool(config)
-        await self._sweep(db, spool)
+        restored = RestoredStore.find(config, db, spool, self.metrics, clock)
+        if restored is None:
+            await self._sweep(db, spool)
+        else:
+            await restored.settle()  # no sweep: what no row names may be of messages since the backup
         registry = Registry(config, keys, db, self.metrics, clock)
         await registry.import_files()
         await registry.refresh()
@@ -130,6 +135,8 @@ class Daemon:
         responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock)
         reconciler = Reconciler(db, reconcile_plans(config, sources), self.metrics, clock)
         await reconciler.schedule()
+        if restored is not None:
+            await restored.conclude()
         handlers: dict[str, Handler] = {
             JobKind.SEND: Outbox(db, spool, registry.current, partners, responses, self.metrics, clock),
             JobKind.ROUTE: Router(db, spool, registry.current, clock),

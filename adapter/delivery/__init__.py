@@ -17,7 +17,13 @@ from adapter.delivery.contract import (
 )
 from adapter.delivery.deliverer import Deliverer, SinkLookup, StoreCheckpoint
 from adapter.delivery.handover import payload_paths
-from adapter.delivery.manifest import manifest_bytes, manifest_of, message_manifest, stam_manifest
+from adapter.delivery.manifest import (
+    is_same_delivery,
+    manifest_bytes,
+    manifest_of,
+    message_manifest,
+    stam_manifest,
+)
 from adapter.delivery.names import delivery_name, message_name, safe_name, unique_names
 
 __all__ = [
@@ -37,6 +43,7 @@ __all__ = [
     "StoreCheckpoint",
     "Temporary",
     "delivery_name",
+    "is_same_delivery",
     "make_sink",
     "manifest_bytes",
     "manifest_of",

@@ -12,6 +12,8 @@ from typing import Any
 from adapter.delivery.contract import HandoverFile, Json
 from adapter.store import Flow, StoredDelivery
 
+_HOW_IT_BECAME_KNOWN = frozenset({"origin", "cpaId", "messageId", "conversationId", "receivedAt"})
+
 
 def manifest_of(delivery: StoredDelivery, files: Iterable[HandoverFile]) -> dict[str, Any]:
     """The manifest of a delivery of either flow."""
@@ -50,6 +52,19 @@ def message_manifest(delivery: StoredDelivery) -> dict[str, Any]:
         "refToMessageId": delivery.ref_to_message_id,
         "timestamp": _moment(delivery.timestamp),
     }
+
+
+def is_same_delivery(one: object, other: Json) -> bool:
+    """Whether a manifest that was found is of the same delivery as another.
+
+    A verzoek is the same with the same files, however it became known: announced, found by asking, or announced again
+    to a store that was restored from before it.
+    """
+    if not isinstance(one, dict):
+        return False
+    if other.get("verzoeknummer") is None:
+        return one == other
+    return all(one.get(key) == other.get(key) for key in (one.keys() | other.keys()) - _HOW_IT_BECAME_KNOWN)
 
 
 def manifest_bytes(manifest: Json) -> bytes:

@@ -124,6 +124,11 @@ class Metrics:
         self.retention_purged_total = self._counter(
             "retention_purged_total", "What was removed because its time to be kept had passed.", "what"
         )
+        self.restore_lost_total = self._counter(
+            "restore_lost_total",
+            "Contents that were not there after a restore from a backup, by what followed from that.",
+            "outcome",
+        )
         self.spool_bytes = self._gauge("spool_bytes", "Octets of payloads in the spool.")
         self.certificate_not_after_seconds = self._gauge(
             "certificate_not_after_seconds",

@@ -7,7 +7,7 @@ So after a crash:
 
     checkpoint `staged`   `.key`    `key`      what happened, and what is done
     no                    any       no         it was not complete: wiped and written again
-    no                    any       yes        ours when the manifest is equal, else for an operator to decide
+    no                    any       yes        ours when the manifest says the same, else for an operator to decide
     yes                   yes       no         complete, not renamed: rename
     yes                   no        yes        renamed, perhaps not lasting: fsync, delivered
     yes                   no        no         renamed and taken already: delivered
@@ -39,6 +39,7 @@ from adapter.delivery import (
     SinkProblem,
     SinkType,
     Temporary,
+    is_same_delivery,
     manifest_bytes,
 )
 from adapter.observe import get_logger
@@ -194,7 +195,7 @@ class DirectorySink:
             return None
         wanted = manifest_bytes(handover.manifest)
         found = self._disk.read(target / MANIFEST, 2 * len(wanted))
-        if found is not None and _parsed(found) == _parsed(wanted):
+        if found is not None and is_same_delivery(_parsed(found), handover.manifest):
             self._disk.sync_directory(self.path)
             return Delivered(str(target))
         return Permanent(f"{target} exists and is not this delivery: move it away, then retry")

@@ -12,6 +12,15 @@ from adapter.store.agreements import (
     withdraw_agreement,
 )
 from adapter.store.audit import Checked, Finding, find_orphans, verify_contents
+from adapter.store.backup import (
+    MANIFEST,
+    BackedUp,
+    Backup,
+    back_up,
+    read_manifest,
+    restore,
+    store_kind,
+)
 from adapter.store.claiming import claim_jobs, next_due, renew_leases
 from adapter.store.collecting import (
     Collected,
@@ -157,6 +166,13 @@ from adapter.store.repair import (
     retry_messages,
     skip_deliveries,
 )
+from adapter.store.restored import (
+    Loss,
+    NamedFile,
+    hasten_schedules,
+    named_files,
+    settle_loss,
+)
 from adapter.store.retention import (
     Found,
     Periods,
@@ -190,6 +206,7 @@ from adapter.store.states import (
 from adapter.store.timeline import Event, add_event, events_for
 
 __all__ = [
+    "MANIFEST",
     "OPEN",
     "OPEN_DELIVERY",
     "RESENDABLE",
@@ -197,6 +214,8 @@ __all__ = [
     "AgreementRow",
     "AgreementSource",
     "AgreementState",
+    "BackedUp",
+    "Backup",
     "Batch",
     "CertificateOverride",
     "Changes",
@@ -231,12 +250,14 @@ __all__ = [
     "Lane",
     "LaneBacklog",
     "LeaseLost",
+    "Loss",
     "Mailbox",
     "MessageEvent",
     "MessageFilter",
     "MessageIdUsed",
     "MessageKind",
     "MessageState",
+    "NamedFile",
     "NewDelivery",
     "NewFile",
     "NewJob",
@@ -283,6 +304,7 @@ __all__ = [
     "add_message_notice",
     "agreement_history",
     "agreements_version",
+    "back_up",
     "checkpoints",
     "claim_jobs",
     "complete_collection",
@@ -312,6 +334,7 @@ __all__ = [
     "get_checkpoint",
     "get_delivery",
     "get_message",
+    "hasten_schedules",
     "import_cpa_file",
     "insert_message",
     "is_in_mailbox",
@@ -329,6 +352,7 @@ __all__ = [
     "mark_mailbox_processed",
     "message_payloads",
     "migrate",
+    "named_files",
     "next_due",
     "note_attempt",
     "open_database",
@@ -343,6 +367,7 @@ __all__ = [
     "put_agreement",
     "put_certificate_override",
     "put_endpoint_override",
+    "read_manifest",
     "record_file",
     "record_references",
     "refuse",
@@ -355,6 +380,7 @@ __all__ = [
     "replaced_agreements",
     "resend_response",
     "resend_signals",
+    "restore",
     "resume_lane",
     "retry_deliveries",
     "retry_job",
@@ -364,10 +390,12 @@ __all__ = [
     "set_checkpoint",
     "set_delivery_state",
     "set_message_state",
+    "settle_loss",
     "shown_url",
     "skip_deliveries",
     "skip_delivery",
     "spooled_octets",
+    "store_kind",
     "submit_message",
     "unpark_jobs",
     "verify_contents",

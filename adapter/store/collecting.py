@@ -13,7 +13,7 @@ from adapter.store.jobs import Job, NewJob, add_job, finish_job
 from adapter.store.problems import StaleState
 from adapter.store.schema import delivery, delivery_file
 from adapter.store.spool import Content
-from adapter.store.states import DeliveryState, FileKind
+from adapter.store.states import DeliveryState, FileKind, Origin
 from adapter.store.timeline import add_delivery_event
 
 
@@ -130,7 +130,7 @@ def complete_collection(
     contents = _contents(conn, delivery_id)
     earlier = _same_verzoek(conn, current, facts.volgnummer)
     for row in earlier:
-        if _contents(conn, row.id) == contents:
+        if _contents(conn, row.id) == contents and not _is_wanted_after_all(current, row):
             _repeat(conn, delivery_id, facts, row, now)
             finish_job(conn, finish)
             return Repeated(row.id)
@@ -140,6 +140,11 @@ def complete_collection(
     add_job(conn, deliver_job, current.authority, delivery_id, now)
     finish_job(conn, finish)
     return collected
+
+
+def _is_wanted_after_all(current: Row[Any], earlier: Row[Any]) -> bool:
+    """An operator had a verzoek fetched that was skipped: no sink has it, or not for sure."""
+    return current.origin is Origin.OPERATOR and earlier.state is DeliveryState.SKIPPED
 
 
 def _require_state(conn: Connection, row_id: int, expected: DeliveryState) -> Row[Any]:

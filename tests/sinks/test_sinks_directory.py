@@ -51,6 +51,31 @@ async def test_delivered_again_is_delivered_once(place: Path, handover: Handover
     assert snapshot(place) == before
 
 
+async def test_the_same_verzoek_is_recognised_however_it_became_known(place: Path) -> None:
+    """A store that was restored knows of no notification, and reconciliation finds the verzoek."""
+    file = make_file("verzoek.xml", b"<verzoek/>")
+    known = {"authority": "voorbeeldstad", "volgnummer": "000"}
+    first = make_handover(file, **known, origin="notification", messageId="m1@dso", receivedAt="2026-03-01")
+    await sink_at(place).deliver(first, MemoryCheckpoint())
+    before = snapshot(place)
+    again = make_handover(file, **known, origin="reconciliation", messageId=None, receivedAt=None)
+    assert isinstance(await sink_at(place).deliver(again, MemoryCheckpoint()), Delivered)
+    assert snapshot(place) == before
+    other = make_handover(file, **(known | {"authority": "elders"}), origin="notification")
+    assert isinstance(await sink_at(place).deliver(other, MemoryCheckpoint()), Permanent)
+    assert snapshot(place) == before
+
+
+async def test_what_is_no_verzoek_is_only_recognised_by_its_whole_manifest(place: Path) -> None:
+    file = make_file("payloads/a.xml", b"<a/>")
+    first = make_handover(file, verzoeknummer=None, messageId="m1@dso")
+    await sink_at(place).deliver(first, MemoryCheckpoint())
+    before = snapshot(place)
+    other = make_handover(file, verzoeknummer=None, messageId="m2@dso")
+    assert isinstance(await sink_at(place).deliver(other, MemoryCheckpoint()), Permanent)
+    assert snapshot(place) == before
+
+
 async def test_another_delivery_under_the_same_name_waits_for_an_operator(
     place: Path, handover: Handover, checkpoint: MemoryCheckpoint
 ) -> None:
