@@ -24,13 +24,14 @@ from adapter.delivery import SinkProblem, make_sink
 from adapter.observe import configure_logs
 from adapter.sinks import SINK_TYPES, route_problems
 from adapter.store import (
+    SchemaStatus,
     SpoolUnavailable,
     StoreProblem,
     StoreUnavailable,
     active_agreements,
     daemon_is_running,
     probe_spool,
-    schema_is_current,
+    schema_status,
     shown_url,
 )
 
@@ -100,6 +101,13 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
     return lines + await _check_sinks(config)
 
 
+_USABLE: Final = {
+    SchemaStatus.CURRENT: "of this version",
+    SchemaStatus.UNFINISHED: "of this version but for removals; when no older daemon runs, `stam-adapter db migrate`",
+    SchemaStatus.AHEAD: "of a newer version that this one can work with",
+}
+
+
 def _check_extent(config: Config) -> Iterator[Line]:
     """What is left out, and will be missed."""
     if not config.authorities:
@@ -115,9 +123,10 @@ def _check_extent(config: Config) -> Iterator[Line]:
 def _check_database(config: Config) -> Line:
     name, state = shown_url(config.store.url), config.state
     try:
-        if schema_is_current(config.store.url, state):
+        status = schema_status(config.store.url, state)
+        if status.is_usable:
             running = "a daemon runs on it" if daemon_is_running(state) else "no daemon runs on it"
-            return ok("database", name, f"in {state}, of this version; {running}")
+            return ok("database", name, f"in {state}, {_USABLE[status]}; {running}")
     except StoreUnavailable as problem:
         return failed("database", name, str(problem))
     except StoreProblem as problem:
@@ -174,7 +183,7 @@ def _check_new_database(name: str, state: Path) -> Line:
 async def _uploaded(config: Config, from_files: list[Candidate]) -> list[Candidate]:
     """The agreements in use that are not, or not as they are, in the files of the configuration."""
     seen = {(one.authority, hashlib.sha256(one.document).hexdigest()) for one in from_files}
-    if not schema_is_current(config.store.url, config.state):
+    if not schema_status(config.store.url, config.state).is_usable:
         return []
     async with opened_store(config) as db:
         rows = await db.read(active_agreements)

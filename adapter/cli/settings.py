@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, fail
 from adapter.config import AuthorityConfig, Config, ConfigProblem, load_config
 from adapter.observe import configure_logs
-from adapter.store import Database, StoreProblem, daemon_is_running, open_database, schema_is_current
+from adapter.store import Database, StoreProblem, daemon_is_running, open_database, schema_status
 
 ConfigOption = Annotated[
     Path,
@@ -95,7 +95,7 @@ async def opened_store(config: Config) -> AsyncIterator[Database]:
 
 def _open(config: Config) -> Database:
     try:
-        if not schema_is_current(config.store.url, config.state):
+        if not schema_status(config.store.url, config.state).is_usable:
             fail(
                 f"the store in {config.state} is not there or not of this version; run `stam-adapter db migrate`"
             )

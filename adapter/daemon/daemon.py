@@ -33,7 +33,10 @@ from adapter.stam import Collector, Reconciler
 from adapter.store import (
     Database,
     JobKind,
+    SchemaStatus,
     Spool,
+    Step,
+    daemon_is_running,
     is_shared,
     known_spool_keys,
     migrate,
@@ -115,7 +118,7 @@ class Daemon:
         sinks = self.materials.make_sinks(config)
         for sink in sinks.values():
             self._closing.push_async_callback(sink.close)
-        await asyncio.to_thread(migrate, config.store.url, config.state)
+        await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
         spool = self.materials.open_spool(config)
@@ -247,6 +250,19 @@ class Daemon:
         site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)
         await site.start()
         return int(runner.addresses[0][1])
+
+
+def _migrate(config: Config) -> None:
+    """Add what this version needs; what only the version before uses is removed by `db migrate`. Blocking."""
+    url, alone = config.store.url, not is_shared(config.store.url)
+    if alone and daemon_is_running(config.state):
+        return  # it may be of the version before; opening the store will refuse it to us
+    if migrate(url, config.state, Step.PRE, alone=alone) is SchemaStatus.UNFINISHED:
+        log.info(
+            "the database has what only the version before uses; when no daemon of that runs any more, "
+            "`stam-adapter db migrate --post` removes it",
+            action="schema.unfinished",
+        )
 
 
 def load_trust(config: Config) -> TrustStore:

@@ -98,7 +98,6 @@ from adapter.store.messages import (
 )
 from adapter.store.notices import add_message_notice
 from adapter.store.opening import (
-    SchemaStatus,
     is_shared,
     migrate,
     open_database,
@@ -185,6 +184,7 @@ from adapter.store.retention import (
     purge,
     purge_message_ids,
 )
+from adapter.store.revisions import SchemaStatus, Step
 from adapter.store.schedules import drop_schedules, keep_schedule
 from adapter.store.spool import Content, Spool, SpoolWriter, Stored, known_spool_keys, spooled_octets
 from adapter.store.sqlite import SqliteDatabase
@@ -285,6 +285,7 @@ __all__ = [
     "SpoolWriter",
     "SqliteDatabase",
     "StaleState",
+    "Step",
     "StoreClosed",
     "StoreLocked",
     "StoreProblem",

@@ -23,10 +23,11 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from sqlalchemy import Connection, select, text, union
 
 from adapter.store.database import Database
-from adapter.store.opening import SchemaStatus, schema_status
+from adapter.store.opening import schema_status
 from adapter.store.postgres import is_postgres_url
 from adapter.store.problems import SpoolDamaged, StoreProblem
 from adapter.store.retention import named_keys
+from adapter.store.revisions import SchemaStatus
 from adapter.store.schema import delivery_file, payload
 from adapter.store.spool import Content, Spool
 from adapter.store.sqlite import sqlite_path

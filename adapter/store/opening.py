@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,6 @@ from typing import TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from adapter.store.database import Database
@@ -20,6 +19,7 @@ from adapter.store.locking import lock_name
 from adapter.store.postgres import PostgresDatabase, is_postgres_url, postgres_engine
 from adapter.store.postgres_errors import shown_url, trouble_of, unavailable
 from adapter.store.problems import StoreProblem
+from adapter.store.revisions import Revisions, SchemaStatus, Step
 from adapter.store.sqlite import SqliteDatabase, sqlite_engine, sqlite_path
 
 R = TypeVar("R")
@@ -28,19 +28,7 @@ SQLITE_URL = "sqlite"
 """The URL of the embedded database in the state directory."""
 
 _MIGRATING = "migrate"
-
-
-class SchemaStatus(StrEnum):
-    """How the tables of a store are to this program.
-
-    MISSING: there are none. OLDER: `migrate` makes them those of this program. CURRENT: they are. NEWER: they are of
-    a newer program, or of another.
-    """
-
-    MISSING = "missing"
-    OLDER = "older"
-    CURRENT = "current"
-    NEWER = "newer"
+_MIGRATIONS = "adapter.store.migrations"
 
 
 def is_shared(url: str) -> bool:
@@ -75,24 +63,33 @@ def open_database(url: str, state: Path, *, exclusive: bool) -> Database:
         raise
 
 
-def migrate(url: str, state: Path) -> None:
+def migrate(url: str, state: Path, until: Step = Step.POST, *, alone: bool = True) -> SchemaStatus:
     """Bring the tables to the version of this program; nothing happens when they are.
 
     Who migrates at the same time waits.
 
+    Args:
+        url: as of `open_database`.
+        state: as of `open_database`.
+        until: PRE does what this program needs, and leaves what only the release before uses; POST does all.
+        alone: no daemon of a release before works on it; else no removal is made on the way to PRE.
+
+    Returns:
+        How the tables are to this program now.
+
     Raises:
-        StoreProblem: the store cannot be opened, or is of a newer program.
+        StoreProblem: the store cannot be opened, or is of a newer program; or a removal is in the way.
 
     """
     _check_url(url)
     _prepare(url, state)
+    upgrade = partial(_upgrade, until=until, alone=alone)
     if is_postgres_url(url):
-        _on_postgres(url, _upgrade)
-        return
+        return _on_postgres(url, upgrade)
     engine = sqlite_engine(sqlite_path(state), writes=True)
     try:
         with engine.begin() as connection:
-            _upgrade(connection)
+            return upgrade(connection)
     finally:
         engine.dispose()
 
@@ -119,29 +116,42 @@ def schema_status(url: str, state: Path) -> SchemaStatus:
 
 
 def schema_is_current(url: str, state: Path) -> bool:
-    """Whether the tables are those of this program; nothing is changed or made."""
+    """Whether the tables are exactly those of this program; nothing is changed or made."""
     return schema_status(url, state) is SchemaStatus.CURRENT
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, *, until: Step, alone: bool) -> SchemaStatus:
     lock_name(connection, _MIGRATING)
-    with as_file(files("adapter.store.migrations")) as scripts:
+    current = MigrationContext.configure(connection).get_current_revision()
+    with as_file(files(_MIGRATIONS)) as scripts:
         config = _config(scripts)
-        _check_known(config, MigrationContext.configure(connection).get_current_revision())
+        known = Revisions(config)
+        status = known.status(current)
+        if status is SchemaStatus.NEWER:
+            raise StoreProblem(
+                f"the store has tables of a newer version of this program (revision {current}), which this one cannot "
+                "work on; install that version, or restore the backup from before it"
+            )
+        if status is SchemaStatus.AHEAD:
+            return status
+        target = known.last if until is Step.POST or current is None else known.needed
+        removal = known.removal_between(current, target)
+        if until is Step.PRE and not alone and removal is not None:
+            raise StoreProblem(
+                f"revision {removal} removes what daemons of earlier releases use, and comes before what this one "
+                "needs; when none of those runs any more, run `stam-adapter db migrate`"
+            )
+        if known.number(current) >= known.number(target):
+            return status
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, target)
+        return known.status(target)
 
 
 def _status(connection: Connection) -> SchemaStatus:
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is None:
-        return SchemaStatus.MISSING
-    with as_file(files("adapter.store.migrations")) as scripts:
-        revisions = ScriptDirectory.from_config(_config(scripts))
-        if current == revisions.get_current_head():
-            return SchemaStatus.CURRENT
-        known = {script.revision for script in revisions.walk_revisions()}
-    return SchemaStatus.OLDER if current in known else SchemaStatus.NEWER
+    with as_file(files(_MIGRATIONS)) as scripts:
+        return Revisions(_config(scripts)).status(current)
 
 
 def _on_postgres(url: str, run: Callable[[Connection], R]) -> R:
@@ -187,12 +197,3 @@ def _config(scripts: Path) -> Config:
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def _check_known(config: Config, revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise StoreProblem(
-            f"the store has tables of a newer version of this program (revision {revision}); "
-            "install that version, or restore the backup from before it"
-        )

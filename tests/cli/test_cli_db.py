@@ -1,10 +1,13 @@
 import fcntl
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 from adapter.simulator import World
-from adapter.store import migrate, schema_is_current
+from adapter.store import migrate, opening, schema_is_current
+from tests.store.later_migrations import ADDITION, REMOVAL, migrations_of
 
 Cli = Callable[..., Result]
 
@@ -46,3 +49,51 @@ def test_a_state_directory_that_cannot_be_made_fails(cli: Cli, world: World) -> 
         result = cli(*command, "--config", world.config)
         assert result.exit_code == 1
         assert str(world.directory / "var") in result.stderr
+
+
+def test_additions_are_made_beside_a_running_daemon(cli: Cli, world: World) -> None:
+    state = world.directory / "var"
+    state.mkdir()
+    with (state / "daemon.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = cli("db", "migrate", "--pre", "--config", world.config)
+    assert result.exit_code == 0
+    assert schema_is_current("sqlite", state)
+
+
+def test_what_is_to_be_removed_is_removed_when_told_so(
+    cli: Cli, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = migrations_of(tmp_path / "later", ADDITION, REMOVAL)
+    migrate("sqlite", world.directory / "var")
+    monkeypatch.setattr(opening, "files", lambda _: later)
+    first = cli("db", "migrate", "--pre", "--config", world.config)
+    assert "once every daemon is, run `stam-adapter db migrate --post`" in first.stdout
+    assert cli("verzoek", "list", "--config", world.config).exit_code == 0
+    assert "now of this version" in cli("db", "migrate", "--post", "--config", world.config).stdout
+    assert cli("db", "migrate", "--pre", "--post", "--config", world.config).exit_code == 2
+
+
+def test_a_backup_is_made_and_restored(cli: Cli, world: World) -> None:
+    state, backup = world.directory / "var", world.directory / "backup"
+    migrate("sqlite", state)
+    assert cli("db", "backup", backup, "--config", world.config).exit_code == 0
+    again = cli("db", "backup", backup, "--config", world.config)
+    assert again.exit_code == 1
+    assert "is not empty" in again.stderr
+    refused = cli("db", "restore", backup, "--config", world.config)
+    assert refused.exit_code == 1
+    assert "there is a store already" in refused.stderr
+    state.rename(world.directory / "lost")
+    assert cli("db", "restore", backup, "--config", world.config).exit_code == 0
+    assert schema_is_current("sqlite", state)
+
+
+def test_nothing_is_restored_under_a_running_daemon(cli: Cli, world: World) -> None:
+    state = world.directory / "var"
+    state.mkdir()
+    with (state / "daemon.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = cli("db", "restore", world.directory / "backup", "--config", world.config)
+    assert result.exit_code == 1
+    assert "stop it first" in result.stderr

@@ -1,0 +1,43 @@
+"""Releases to come: the migrations there are, with more behind them, in a directory of its own."""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+_MODULE = '''"""Of a release to come."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{before}"
+branch_labels = None
+depends_on = None
+step = "{step}"
+
+
+def upgrade() -> None:
+    """Change the tables."""
+    {change}
+'''
+
+ADDITION = ("0003_0001", "pre", 'op.add_column("lane", sa.Column("colour", sa.Text(), nullable=True))')
+"""A release adds a column; the release before goes on."""
+
+REMOVAL = ("0004_0003", "post", 'op.drop_table("cpa_file")')
+"""What only programs from before 0003 use goes."""
+
+NEXT = ("0005_0003", "pre", 'op.add_column("lane", sa.Column("shape", sa.Text(), nullable=True))')
+"""The release after that adds again."""
+
+
+def migrations_of(directory: Path, *later: tuple[str, str, str]) -> Path:
+    """Make a directory with all migrations there are, and these."""
+    with as_file(files("adapter.store.migrations")) as ours:
+        shutil.copytree(ours, directory, ignore=shutil.ignore_patterns("__pycache__"))
+    before = max(path.name for path in (directory / "versions").glob("v*.py"))[1:5]
+    for revision, step, change in later:
+        text = _MODULE.format(revision=revision, before=before, step=step, change=change)
+        (directory / "versions" / f"v{revision}.py").write_text(text)
+        before = revision
+    return directory
