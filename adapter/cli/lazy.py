@@ -4,7 +4,9 @@ The modules of the daemon, the simulator and the store take most of a second to 
 and a small command do not wait for those of other commands.
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final
@@ -24,7 +26,8 @@ class LazyCommand:
 
     def load(self, name: str) -> Any:
         """The command itself, as the library that parses command lines wants it."""
-        found = getattr(import_module(self.module), self.attribute)
+        with _without_collecting():
+            found = getattr(import_module(self.module), self.attribute)
         if isinstance(found, typer.Typer):
             return get_command(found)
         single = new_app()
@@ -56,6 +59,17 @@ class LazyGroup(TyperGroup):
         """List the commands in a help text, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.help) for name, command in self.lazy.items()])
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Let no garbage be looked for while modules are imported, which stay: that takes an eighth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def new_app(**settings: Any) -> typer.Typer:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
@@ -35,13 +36,16 @@ from adapter.store import (
     JobKind,
     SchemaStatus,
     Spool,
+    SpoolNames,
     Step,
+    StoreProblem,
     daemon_is_running,
     is_shared,
-    known_spool_keys,
     migrate,
+    names_in,
     open_database,
     open_spool,
+    remove_leftovers,
 )
 from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker
 
@@ -52,9 +56,6 @@ GRACE: Final = timedelta(seconds=20)
 
 IDLE: Final = 75.0
 """Seconds that a connection may take to bring the head of its next request (TRN-22)."""
-
-_LEFTOVER_AGE: Final = timedelta(days=1)
-"""How old what is in a shared spool must be to be a leftover of a crash: no request takes so long."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
@@ -123,10 +124,12 @@ class Daemon:
         self._closing.push_async_callback(db.close)
         spool = self.materials.open_spool(config)
         restored = RestoredStore.find(config, db, spool, self.metrics, clock)
-        if restored is None:
-            await self._sweep(db, spool)
-        else:
-            await restored.settle()  # no sweep: what no row names may be of messages since the backup
+        if restored is not None:
+            await restored.settle()
+        elif not is_shared(config.store.url):
+            # several daemons may have one spool: what is young may be of a message that another receives
+            names = await asyncio.to_thread(names_in, config.state / "spool")
+            self._background(_sweep(db, spool, names), "sweep")
         registry = Registry(config, keys, db, self.metrics, clock)
         await registry.import_files()
         await registry.refresh()
@@ -175,14 +178,6 @@ class Daemon:
         await self._listen_admin(readiness, api)
         await self._listen_ebms(receiver, spool, trust)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
-
-    async def _sweep(self, db: Database, spool: Spool) -> None:
-        """Remove what a crash left in the spool without a row that names it."""
-        # several daemons may have the same spool: what is young may be of a message that one is receiving
-        age = _LEFTOVER_AGE if is_shared(self.config.store.url) else None
-        swept = await spool.sweep(await db.read(known_spool_keys), age)
-        if swept:
-            log.info("removed what belongs to no message", action="spool.swept", files=swept)
 
     def _worker(self, db: Database, handlers: dict[str, Handler]) -> Worker:
         retries = self.config.retries
@@ -250,6 +245,21 @@ class Daemon:
         site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)
         await site.start()
         return int(runner.addresses[0][1])
+
+
+async def _sweep(db: Database, spool: Spool, names: SpoolNames) -> None:
+    """Remove what a crash left in the spool without a row that names it."""
+    try:
+        swept = await remove_leftovers(db, spool, names)
+    except (StoreProblem, SQLAlchemyError, OSError) as problem:
+        log.warning(
+            "leftovers of a crash stay until they are a day old",
+            action="spool.not_swept",
+            reason=type(problem).__name__,
+        )
+        return
+    if swept:
+        log.info("removed files that belong to no message", action="spool.swept", files=swept)
 
 
 def _migrate(config: Config) -> None:

@@ -74,6 +74,11 @@ from adapter.store.jobs import (
     unpark_jobs,
 )
 from adapter.store.lanes import Lane, LaneBacklog, lane_backlogs, lanes, pause_lane, resume_lane
+from adapter.store.leftovers import (
+    SpoolNames,
+    names_in,
+    remove_leftovers,
+)
 from adapter.store.lock import daemon_is_running
 from adapter.store.locking import lock_name
 from adapter.store.mailbox import (
@@ -123,7 +128,6 @@ from adapter.store.overrides import (
     put_endpoint_override,
 )
 from adapter.store.payloads import open_spool, probe_spool
-from adapter.store.postgres_errors import shown_url
 from adapter.store.problems import (
     CpaOwnedByOther,
     LeaseLost,
@@ -204,6 +208,7 @@ from adapter.store.states import (
     Origin,
 )
 from adapter.store.timeline import Event, add_event, events_for
+from adapter.store.urls import shown_url
 
 __all__ = [
     "MANIFEST",
@@ -281,6 +286,7 @@ __all__ = [
     "SchemaStatus",
     "Spool",
     "SpoolDamaged",
+    "SpoolNames",
     "SpoolUnavailable",
     "SpoolWriter",
     "SqliteDatabase",
@@ -354,6 +360,7 @@ __all__ = [
     "message_payloads",
     "migrate",
     "named_files",
+    "names_in",
     "next_due",
     "note_attempt",
     "open_database",
@@ -376,6 +383,7 @@ __all__ = [
     "release_all",
     "release_jobs",
     "remove_jobs",
+    "remove_leftovers",
     "renew_leases",
     "repair_batch",
     "replaced_agreements",

@@ -24,13 +24,13 @@ from sqlalchemy import Connection, select, text, union
 
 from adapter.store.database import Database
 from adapter.store.opening import schema_status
-from adapter.store.postgres import is_postgres_url
 from adapter.store.problems import SpoolDamaged, StoreProblem
 from adapter.store.retention import named_keys
 from adapter.store.revisions import SchemaStatus
 from adapter.store.schema import delivery_file, payload
 from adapter.store.spool import Content, Spool
 from adapter.store.sqlite import sqlite_path
+from adapter.store.urls import is_postgres_url
 from adapter.store.writer import raw_connection
 
 MANIFEST: Final = "backup.json"
@@ -76,7 +76,8 @@ async def back_up(db: Database, spool: Spool, url: str, directory: Path, now: da
     store = store_kind(url)
     contents = await db.read(_copy_database, url, directory)
     octets, gone = 0, dict[str, str]()
-    copies = Spool(directory / "spool")
+    copies = directory / "spool"
+    copies.mkdir(mode=0o700)
     for content in contents:
         try:
             octets += await _copy(spool, content, copies)
@@ -222,16 +223,15 @@ def _without_password(url: str) -> tuple[str, str | None]:
 # --- the files
 
 
-async def _copy(spool: Spool, content: Content, copies: Spool) -> int:
+async def _copy(spool: Spool, content: Content, copies: Path) -> int:
     """Copy a file and digest it on the way; return its octets.
 
     Raises:
         SpoolDamaged: it is gone, or not what was stored; nothing of it is in the backup.
 
     """
-    target = copies.path_of(content)
-    if target is None:
-        return 0
+    key = content.key or ""
+    target = copies / key[:2] / key
     target.parent.mkdir(mode=0o700, exist_ok=True)
     try:
         digest = await _write(target, spool.open(content))
@@ -241,7 +241,7 @@ async def _copy(spool: Spool, content: Content, copies: Spool) -> int:
     if digest != content.sha256:
         target.unlink()
         raise SpoolDamaged(
-            f"{spool.path_of(content)} has another digest than written; it is not in the backup"
+            f"the file {key} of the spool has another digest than written; it is not in the backup"
         )
     return content.size
 

@@ -8,24 +8,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from adapter.store.database import Database
 from adapter.store.lock import DaemonLock
 from adapter.store.locking import lock_name
-from adapter.store.postgres import PostgresDatabase, is_postgres_url, postgres_engine
-from adapter.store.postgres_errors import shown_url, trouble_of, unavailable
 from adapter.store.problems import StoreProblem
-from adapter.store.revisions import Revisions, SchemaStatus, Step
+from adapter.store.revisions import SchemaStatus, Step, current_revision, last_revision
 from adapter.store.sqlite import SqliteDatabase, sqlite_engine, sqlite_path
+from adapter.store.urls import SQLITE_URL, is_postgres_url, shown_url
 
 R = TypeVar("R")
-
-SQLITE_URL = "sqlite"
-"""The URL of the embedded database in the state directory."""
 
 _MIGRATING = "migrate"
 _MIGRATIONS = "adapter.store.migrations"
@@ -55,6 +48,8 @@ def open_database(url: str, state: Path, *, exclusive: bool) -> Database:
     lock = DaemonLock.take(state) if exclusive else None
     try:
         if is_postgres_url(url):
+            from adapter.store.postgres import PostgresDatabase  # noqa: PLC0415 - slow, with SQLite not needed
+
             return PostgresDatabase(url, lock)
         return SqliteDatabase(sqlite_path(state), lock)
     except BaseException:
@@ -122,40 +117,29 @@ def schema_is_current(url: str, state: Path) -> bool:
 
 def _upgrade(connection: Connection, *, until: Step, alone: bool) -> SchemaStatus:
     lock_name(connection, _MIGRATING)
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = current_revision(connection)
     with as_file(files(_MIGRATIONS)) as scripts:
-        config = _config(scripts)
-        known = Revisions(config)
-        status = known.status(current)
-        if status is SchemaStatus.NEWER:
-            raise StoreProblem(
-                f"the store has tables of a newer version of this program (revision {current}), which this one cannot "
-                "work on; install that version, or restore the backup from before it"
-            )
-        if status is SchemaStatus.AHEAD:
-            return status
-        target = known.last if until is Step.POST or current is None else known.needed
-        removal = known.removal_between(current, target)
-        if until is Step.PRE and not alone and removal is not None:
-            raise StoreProblem(
-                f"revision {removal} removes what daemons of earlier releases use, and comes before what this one "
-                "needs; when none of those runs any more, run `stam-adapter db migrate`"
-            )
-        if known.number(current) >= known.number(target):
-            return status
-        config.attributes["connection"] = connection
-        command.upgrade(config, target)
-        return known.status(target)
+        if current == last_revision(scripts):
+            return SchemaStatus.CURRENT
+        from adapter.store.migrating import upgrade  # noqa: PLC0415 - slow, and seldom needed
+
+        return upgrade(connection, scripts, current, until=until, alone=alone)
 
 
 def _status(connection: Connection) -> SchemaStatus:
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = current_revision(connection)
     with as_file(files(_MIGRATIONS)) as scripts:
-        return Revisions(_config(scripts)).status(current)
+        if current == last_revision(scripts):
+            return SchemaStatus.CURRENT
+        from adapter.store.migrating import status_of  # noqa: PLC0415 - slow, and seldom needed
+
+        return status_of(scripts, current)
 
 
 def _on_postgres(url: str, run: Callable[[Connection], R]) -> R:
     """Run a function in a transaction, from a caller that may or may not be in an event loop."""
+    from adapter.store.postgres import postgres_engine  # noqa: PLC0415 - slow, with SQLite not needed
+    from adapter.store.postgres_errors import trouble_of, unavailable  # noqa: PLC0415
 
     async def work() -> R:
         engine = postgres_engine(url, patient=True)
@@ -190,10 +174,3 @@ def _prepare(url: str, state: Path) -> None:
         raise StoreProblem(
             f"{state} cannot be written: {error.strerror}; make it a directory of the user of the daemon"
         ) from error
-
-
-def _config(scripts: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

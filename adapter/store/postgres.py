@@ -59,11 +59,6 @@ _NOTIFY: Final = select(func.pg_notify(CHANNEL, bindparam("me", type_=Text)))
 _WRITES: Final = re.compile(r"\s*(insert|update|delete)\b", re.IGNORECASE)
 
 
-def is_postgres_url(url: str) -> bool:
-    """Whether a URL names a PostgreSQL database."""
-    return url.startswith(("postgresql://", "postgres://"))
-
-
 def postgres_engine(url: str, *, patient: bool = False) -> AsyncEngine:
     """Make an engine; the driver reads the URL (as libpq does, with PGPASSWORD and pgpass), so nothing logs it.
 

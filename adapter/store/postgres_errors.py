@@ -2,12 +2,12 @@
 
 from enum import Enum, auto
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from adapter.store.problems import StoreUnavailable, StoreUnknown
+from adapter.store.urls import shown_url
 
 
 class Trouble(Enum):
@@ -90,15 +90,6 @@ def unknown(url: str, error: BaseException) -> StoreUnknown:
         f"the connection with {shown_url(url)} was lost during a commit ({_cause(error)}), which may have "
         "been done or not"
     )
-
-
-def shown_url(url: str) -> str:
-    """The URL of a store as it may be shown: without password and options."""
-    parts = urlsplit(url)
-    if not parts.netloc:
-        return url.partition("?")[0]
-    login, at, hosts = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{login.partition(':')[0]}{at}{hosts}{parts.path}"
 
 
 def _driver_error(error: BaseException) -> BaseException:
