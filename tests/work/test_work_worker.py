@@ -440,7 +440,7 @@ async def test_poison_is_parked_in_the_end_while_its_lane_goes_on(
         await until(lambda: handler.done == [2])
 
         async def parked() -> bool:
-            return (await the_job(db)).state is JobState.PARKED
+            return [job.state for job in await db.read(find_jobs)] == [JobState.PARKED]
 
         await until(parked)
     assert (await the_job(db)).reason == "ValueError: what nobody foresaw"
