@@ -1,21 +1,26 @@
 """`run`: the daemon in the foreground, until it is told to stop."""
 
 import asyncio
+import logging
+import os
 import signal
 from pathlib import Path
 
-from adapter.cli.output import fail
+from adapter.cli.output import FAILED, fail
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, fail_configuration, read_config
 from adapter.config import Config, ConfigProblem
 from adapter.daemon import Daemon, Materials
-from adapter.observe import configure_logs
+from adapter.observe import configure_logs, get_logger
 from adapter.store import StoreProblem
+
+log = get_logger(__name__)
 
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the daemon in the foreground.
 
-    It stops on SIGTERM and SIGINT: it takes no new message, lets running work end, and exits with 0.
+    It stops on SIGTERM and SIGINT: it takes no new message, lets running work end, puts back what does not within
+    seconds, and exits with 0.
     """
     run_daemon(config)
 
@@ -42,4 +47,19 @@ async def _run(config: Config, materials: Materials) -> None:
     daemon = Daemon(config, materials)
     await daemon.start()
     await stop.wait()
-    await daemon.stop()
+    await _stop(daemon, materials)
+
+
+async def _stop(daemon: Daemon, materials: Materials) -> None:
+    """Stop within the bound; what hangs beyond it, as a thread in a dead file system, is left to the next start."""
+    stopping = asyncio.create_task(daemon.stop())
+    await asyncio.wait({stopping}, timeout=materials.stop.total_seconds())
+    if not stopping.done():
+        log.error(
+            "something does not end, and is cut off; its work is taken up again after the start",
+            action="daemon.stop_overdue",
+            seconds=materials.stop.total_seconds(),
+        )
+        logging.shutdown()
+        os._exit(FAILED)  # leaving in the usual way would wait for that thread
+    await stopping

@@ -18,6 +18,7 @@ from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
 from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.draining import CUT, Drain
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.reconciling import reconcile_plans
@@ -54,6 +55,12 @@ log = get_logger(__name__)
 GRACE: Final = timedelta(seconds=20)
 """How long running work may take to end when the daemon stops."""
 
+REQUEST_GRACE: Final = timedelta(seconds=10)
+"""How long requests in progress may take, first those of the ebMS listener, then those of the admin listener."""
+
+STOP: Final = timedelta(seconds=50)
+"""How long a stop may take in all; systemd waits longer than this (`TimeoutStopSec`)."""
+
 IDLE: Final = 75.0
 """Seconds that a connection may take to bring the head of its next request (TRN-22)."""
 
@@ -76,6 +83,8 @@ class Materials:
     make_sinks: Callable[[Config], Sinks] = make_sinks
     clock: Callable[[], datetime] = utc_now
     timing: Timing = field(default_factory=Timing)
+    grace: timedelta = GRACE
+    stop: timedelta = STOP
 
 
 @dataclass(slots=True)
@@ -154,7 +163,7 @@ class Daemon:
         }
         worker = self._worker(db, handlers)
         await worker.start()
-        self._closing.push_async_callback(worker.stop, GRACE)
+        self._closing.push_async_callback(worker.stop, self.materials.grace)
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
         retention = RetentionTask(config, Purger(db, spool), self.metrics, clock)
@@ -236,14 +245,19 @@ class Daemon:
                 context = server_context(load_key_pair(tls.certificate, tls.key), trust)
             except KeyProblem as problem:
                 raise ConfigProblem([str(problem)]) from problem
-        # requests that run get time to end; new ones are refused as soon as the listener closes
+        drain = Drain(app)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=IDLE
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CUT.total_seconds(),
+            keepalive_timeout=IDLE,
         )
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)
         await site.start()
+        self._closing.push_async_callback(drain.close, site, runner, REQUEST_GRACE)
         return int(runner.addresses[0][1])
 
 

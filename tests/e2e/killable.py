@@ -1,10 +1,11 @@
 """The daemon with a kill switch: `python killable.py CONFIG POINT TRACE`.
 
 Store, spool and disk of the sink are wrapped; each of their steps has a label, `<label>#<n>` at its n-th time. The
-process kills itself at POINT (`none` for never), and appends every label it passes to TRACE. The product has no
-switch for this: it is all here.
+process kills itself at POINT (`none` for never), or hangs there for ever (`hang:POINT`), and appends every label it
+passes to TRACE. The product has no switch for this: it is all here.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from io import BufferedWriter
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from adapter.cli.run import run_daemon
@@ -28,6 +29,12 @@ from adapter.work import Timing
 LEASE = "KILLABLE_LEASE"
 """Where the environment has the lease of a job in seconds, when it is not the one of the product."""
 
+GRACE = "KILLABLE_GRACE"
+STOP = "KILLABLE_STOP"
+"""The same for the times in which a stop lets work end, and ends altogether."""
+
+HANG = "hang:"
+
 IDLE = {
     *("_claim_and_look", "renew_leases", "release_all", "release_jobs"),
     *("import_cpa_file", "keep_schedule", "drop_schedules", "_timed"),
@@ -36,23 +43,38 @@ IDLE = {
 
 
 class KillSwitch:
-    """Passes labels until it is at the point where the process must die."""
+    """Passes labels until it is at the point where the process must die, or hang."""
 
     def __init__(self, point: str, trace: Path) -> None:
-        self._point = point
+        self._point = point.removeprefix(HANG)
+        self._hangs = point.startswith(HANG)
         self._trace = trace
         self._passed: Counter[str] = Counter()
         self._lock = Lock()
 
     def at(self, label: str) -> None:
-        """Pass a label, or die at it."""
+        """Pass a label; or die at it, or hang with the thread that came here."""
+        if self.passes(label):
+            return
+        Event().wait()
+
+    async def reach(self, label: str) -> None:
+        """The same for who waits without a thread."""
+        if not self.passes(label):
+            await asyncio.Event().wait()
+
+    def passes(self, label: str) -> bool:
+        """Note a label, and die at the point where that is wanted; whether to go on."""
         with self._lock:
             self._passed[label] += 1
             name = f"{label}#{self._passed[label]}"
             with self._trace.open("a") as file:
                 file.write(f"{name}\n")
-            if name == self._point:
+            if name != self._point:
+                return True
+            if not self._hangs:
                 os.kill(os.getpid(), signal.SIGKILL)
+            return False
 
 
 class KillingDatabase(Database):
@@ -66,9 +88,9 @@ class KillingDatabase(Database):
     async def write(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if function.__name__ in IDLE:
             return await self._inner.write(function, *args, **kwargs)
-        self._switch.at(f"before {function.__name__}")
+        await self._switch.reach(f"before {function.__name__}")
         result = await self._inner.write(function, *args, **kwargs)
-        self._switch.at(f"after {function.__name__}")
+        await self._switch.reach(f"after {function.__name__}")
         return result
 
     async def read(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -153,7 +175,14 @@ def materials(switch: KillSwitch) -> Materials:
         return make_sinks(config, [SinkType("directory", DirectoryOptions, make)])
 
     lease = timedelta(seconds=float(os.environ.get(LEASE, "60")))
-    return Materials(open_database=database, open_spool=spool, make_sinks=sinks, timing=Timing(lease=lease))
+    return Materials(
+        open_database=database,
+        open_spool=spool,
+        make_sinks=sinks,
+        timing=Timing(lease=lease),
+        grace=timedelta(seconds=float(os.environ.get(GRACE, "20"))),
+        stop=timedelta(seconds=float(os.environ.get(STOP, "50"))),
+    )
 
 
 if __name__ == "__main__":

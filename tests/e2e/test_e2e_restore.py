@@ -158,10 +158,7 @@ async def test_after_a_restore_nothing_is_lost_unsaid_or_overwritten(disaster: D
         assert not (await chain.dso.msh.wait_for(disaster.sent[number].message_id)).problems
     disaster.directory(7).rename(chain.world.directory / "taken")
     before = {number: fingerprint(disaster.directory(number)) for number in (1, 2, 3, 4, 5, 6)}
-    process = chain.adapter.process
-    assert process is not None
-    process.kill()
-    await process.wait()
+    await chain.adapter.kill()
 
     disaster.lose_machine()
     (lost,) = disaster.copies_of(3)  # the small document is in the database
