@@ -68,3 +68,12 @@ def test_a_configuration_that_is_not_there_is_exit_code_78(cli: Callable[..., Re
 
 def test_the_version_is_shown(cli: Callable[..., Result]) -> None:
     assert cli("--version").stdout.startswith("stam-adapter ")
+
+
+def test_the_daemon_does_not_wait_for_what_it_seldom_needs() -> None:
+    """Migrating, and a database that is not this one, each take a tenth of a second to import."""
+    code = "import sys, adapter.cli.run; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = set(loaded.stdout.split())
+    assert "adapter.daemon.daemon" in names
+    assert not names & {"alembic", "asyncpg", "sqlalchemy.orm", "adapter.simulator", "adapter.cli.demo"}
