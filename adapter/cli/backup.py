@@ -19,7 +19,7 @@ from adapter.cli.settings import (
     store_trouble,
 )
 from adapter.config import Config
-from adapter.store import BackedUp, Spool, StoreProblem, back_up
+from adapter.store import BackedUp, StoreProblem, back_up, open_spool
 from adapter.store import restore as restore_backup
 
 
@@ -85,7 +85,8 @@ def restore(
 async def _back_up(config: Config, directory: Path) -> BackedUp:
     async with opened_store(config) as db:
         try:
-            spool = Spool(config.state / "spool")
+            # an object store outlives the daemon's host, and is protected with means of its own
+            spool = open_spool(config) if config.store.keeps_files else None
             return await back_up(db, spool, config.store.url, directory, datetime.now(UTC))
         except OSError as error:
             fail(f"cannot make a backup in {directory}: {error}")

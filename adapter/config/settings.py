@@ -110,6 +110,11 @@ class StoreConfig(_Section):
     payloads: str = "file"
     s3: S3Config = S3Config()
 
+    @property
+    def keeps_files(self) -> bool:
+        """Whether payloads are files below the state directory."""
+        return self.payloads == "file"
+
     @field_validator("url")
     @classmethod
     def _known_database(cls, value: str) -> str:

@@ -43,7 +43,6 @@ from adapter.store import (
     daemon_is_running,
     is_shared,
     migrate,
-    names_in,
     open_database,
     open_spool,
     remove_leftovers,
@@ -137,7 +136,7 @@ class Daemon:
             await restored.settle()
         elif not is_shared(config.store.url):
             # several daemons may have one spool: what is young may be of a message that another receives
-            names = await asyncio.to_thread(names_in, config.state / "spool")
+            names = await spool.names()
             self._background(_sweep(db, spool, names), "sweep")
         registry = Registry(config, keys, db, self.metrics, clock)
         await registry.import_files()

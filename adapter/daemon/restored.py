@@ -78,7 +78,7 @@ class RestoredStore:
         for kind in ("payload", "file"):
             after = 0
             while page := await self.db.read(named_files, kind, after):
-                for lost, reason in await asyncio.to_thread(self._missing, page):
+                for lost, reason in await self._missing(page):
                     counts[await self._settle(lost, reason)] += 1
                 after = page[-1].id
         log.warning(
@@ -110,12 +110,11 @@ class RestoredStore:
             reconciliations=asked,
         )
 
-    def _missing(self, page: Sequence[NamedFile]) -> list[tuple[NamedFile, str]]:
-        """What of these is gone, or has another size, with a sentence about it. Blocking."""
+    async def _missing(self, page: Sequence[NamedFile]) -> list[tuple[NamedFile, str]]:
+        """What of these is gone, or has another size, with a sentence about it."""
         found = []
-        for named in page:
-            path = self.spool.path_of(named.content)
-            size = _size(path) if path is not None else named.content.size
+        sizes = await asyncio.gather(*(self.spool.stored_size(named.content) for named in page))
+        for named, size in zip(page, sizes, strict=True):
             if size != named.content.size:
                 what = "gone" if size is None else f"{size} octets instead of {named.content.size}"
                 place = named.name or f"{named.kind} {named.position + 1}"
@@ -156,10 +155,3 @@ class RestoredStore:
         path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         (self.config.state / MANIFEST).unlink()
         return path
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

@@ -27,7 +27,7 @@ from adapter.store import (
     StoreProblem,
     StoreUnknown,
     accept,
-    known_spool_keys,
+    named_keys,
 )
 from cpa import Exchange
 
@@ -116,8 +116,11 @@ class Acceptance:
         """
         if isinstance(error, StoreUnknown):
             return  # cut off in its commit: a row may name them, and a later start looks again
+        spooled = [part.content for part in self.arrival.incoming.parts if part.content is not None]
         try:
-            known = await self.arrival.db.read(known_spool_keys)
+            named = await self.arrival.db.read(
+                named_keys, [one.key for one in spooled if one.key is not None]
+            )
         except (StoreProblem, SQLAlchemyError) as problem:
             log.warning(
                 "payloads stay in the spool until the next start",
@@ -125,9 +128,9 @@ class Acceptance:
                 reason=type(problem).__name__,
             )
             return
-        for part in self.arrival.incoming.parts:
-            if part.content is not None and part.content.key not in known:
-                await self.arrival.spool.delete(part.content)
+        for content in spooled:
+            if content.key not in named:
+                await self.arrival.spool.delete(content)
 
     def _respond(self, exchange: Exchange, response: NewMessage | None) -> Answer:
         if response is None or not exchange.is_synchronous:

@@ -74,11 +74,7 @@ from adapter.store.jobs import (
     unpark_jobs,
 )
 from adapter.store.lanes import Lane, LaneBacklog, lane_backlogs, lanes, pause_lane, resume_lane
-from adapter.store.leftovers import (
-    SpoolNames,
-    names_in,
-    remove_leftovers,
-)
+from adapter.store.leftovers import remove_leftovers
 from adapter.store.lock import daemon_is_running
 from adapter.store.locking import lock_name
 from adapter.store.mailbox import (
@@ -190,7 +186,15 @@ from adapter.store.retention import (
 )
 from adapter.store.revisions import SchemaStatus, Step
 from adapter.store.schedules import drop_schedules, keep_schedule
-from adapter.store.spool import Content, Spool, SpoolWriter, Stored, known_spool_keys, spooled_octets
+from adapter.store.spool import (
+    Content,
+    Spool,
+    SpoolNames,
+    SpoolWriter,
+    Stored,
+    named_keys,
+    spooled_octets,
+)
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
     OPEN_DELIVERY,
@@ -348,7 +352,6 @@ __all__ = [
     "is_shared",
     "jobs_for",
     "keep_schedule",
-    "known_spool_keys",
     "lane_backlogs",
     "lanes",
     "list_certificate_overrides",
@@ -360,7 +363,7 @@ __all__ = [
     "message_payloads",
     "migrate",
     "named_files",
-    "names_in",
+    "named_keys",
     "next_due",
     "note_attempt",
     "open_database",

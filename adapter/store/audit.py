@@ -11,9 +11,8 @@ from sqlalchemy import Connection, Row, Table, select
 from adapter.store.database import Database
 from adapter.store.ended import has_octets
 from adapter.store.problems import SpoolDamaged
-from adapter.store.retention import named_keys
 from adapter.store.schema import delivery, delivery_file, message, payload
-from adapter.store.spool import Content, Spool, Stored
+from adapter.store.spool import Content, Spool, Stored, named_keys
 
 UNFINISHED: Final = timedelta(days=1)
 """A content can be in the spool before its row is in the store: for as long as a request takes, so less than this."""

@@ -6,7 +6,6 @@ manifest is written last: a directory without it is no backup. Whoever finds the
 it came there, knows that the store was restored (`adapter.store.restored`).
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -25,10 +24,9 @@ from sqlalchemy import Connection, select, text, union
 from adapter.store.database import Database
 from adapter.store.opening import schema_status
 from adapter.store.problems import SpoolDamaged, StoreProblem
-from adapter.store.retention import named_keys
 from adapter.store.revisions import SchemaStatus
 from adapter.store.schema import delivery_file, payload
-from adapter.store.spool import Content, Spool
+from adapter.store.spool import Content, Spool, named_keys
 from adapter.store.sqlite import sqlite_path
 from adapter.store.urls import is_postgres_url
 from adapter.store.writer import raw_connection
@@ -64,8 +62,10 @@ class BackedUp:
     problems: tuple[str, ...]
 
 
-async def back_up(db: Database, spool: Spool, url: str, directory: Path, now: datetime) -> BackedUp:
+async def back_up(db: Database, spool: Spool | None, url: str, directory: Path, now: datetime) -> BackedUp:
     """Make a backup in a directory that is empty or not there, beside a running daemon or without one.
+
+    Without a `spool` it has the database alone: an object store is protected by means of its own.
 
     Raises:
         StoreProblem: the directory has something in it, or the database cannot be copied.
@@ -75,14 +75,11 @@ async def back_up(db: Database, spool: Spool, url: str, directory: Path, now: da
     _make_empty(directory)
     store = store_kind(url)
     contents = await db.read(_copy_database, url, directory)
-    octets, gone = 0, dict[str, str]()
-    copies = directory / "spool"
-    copies.mkdir(mode=0o700)
-    for content in contents:
-        try:
-            octets += await _copy(spool, content, copies)
-        except SpoolDamaged as problem:
-            gone[content.key or ""] = str(problem)
+    (directory / "spool").mkdir(mode=0o700)
+    if spool is None:
+        contents, octets, gone = [], 0, dict[str, str]()
+    else:
+        octets, gone = await _copy_files(spool, contents, directory / "spool")
     still_named = await _still_named(db, list(gone))
     problems = [gone[key] for key in sorted(still_named)]
     backup = Backup(now, store, len(contents) - len(gone), octets)
@@ -223,8 +220,19 @@ def _without_password(url: str) -> tuple[str, str | None]:
 # --- the files
 
 
+async def _copy_files(spool: Spool, contents: Sequence[Content], copies: Path) -> tuple[int, dict[str, str]]:
+    """Copy what there is; return its octets, and by its key why a file is not there as it was stored."""
+    octets, gone = 0, dict[str, str]()
+    for content in contents:
+        try:
+            octets += await _copy(spool, content, copies)
+        except SpoolDamaged as problem:
+            gone[content.key or ""] = str(problem)
+    return octets, gone
+
+
 async def _copy(spool: Spool, content: Content, copies: Path) -> int:
-    """Copy a file and digest it on the way; return its octets.
+    """Copy a file; return its octets.
 
     Raises:
         SpoolDamaged: it is gone, or not what was stored; nothing of it is in the backup.
@@ -234,28 +242,20 @@ async def _copy(spool: Spool, content: Content, copies: Path) -> int:
     target = copies / key[:2] / key
     target.parent.mkdir(mode=0o700, exist_ok=True)
     try:
-        digest = await _write(target, spool.open(content))
+        await _write(target, spool.open(content))
     except SpoolDamaged:
-        target.unlink()
+        target.unlink(missing_ok=True)
         raise
-    if digest != content.sha256:
-        target.unlink()
-        raise SpoolDamaged(
-            f"the file {key} of the spool has another digest than written; it is not in the backup"
-        )
     return content.size
 
 
-async def _write(target: Path, chunks: AsyncIterator[bytes]) -> str:
-    """Write a file so that it lasts; return its digest."""
-    digest = hashlib.sha256()
+async def _write(target: Path, chunks: AsyncIterator[bytes]) -> None:
+    """Write a file so that it lasts."""
     with BufferedWriter(FileIO(target, "xb", opener=_private)) as file:
         async for chunk in chunks:
-            digest.update(chunk)
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
-    return digest.hexdigest()
 
 
 async def _still_named(db: Database, keys: Sequence[str]) -> set[str]:

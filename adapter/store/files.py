@@ -1,16 +1,15 @@
 """The spool as files, on a disk of its host or on a shared file system.
 
 A content is written as `incoming/<random>.part`, fsynced, renamed to `<first two of the key>/<key>`, and the directory
-fsynced, all before `commit` returns. What a crash leaves behind is a file that no row names; `sweep` removes those.
+fsynced, all before `commit` returns. What a crash leaves behind is a file that no row names (`leftovers`).
 """
 
 import asyncio
 import os
 import re
 import shutil
-import time
 from collections.abc import AsyncGenerator, Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from adapter.store.spool import (
     KEY,
     Content,
     Spool,
+    SpoolNames,
     SpoolWriter,
     Stored,
     check_key,
@@ -60,10 +60,9 @@ class FileSpool(Spool):
         """Delete the files with these keys, which no row names any more."""
         await asyncio.to_thread(_unlink, [self._path(key) for key in keys])
 
-    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:
-        """Remove the files that no row names and those that were never finished; return how many."""
-        written_before = None if older_than is None else time.time() - older_than.total_seconds()
-        return await asyncio.to_thread(self._sweep, frozenset(known_keys), written_before)
+    async def names(self) -> SpoolNames:
+        """The files that are there now; only while nobody writes, all of them are known to be old."""
+        return await asyncio.to_thread(self._names)
 
     async def stored(self, written_before: datetime) -> AsyncGenerator[tuple[Stored, ...], None]:
         """The files that were written before a moment; unfinished ones too, but not those being written here."""
@@ -122,17 +121,12 @@ class FileSpool(Spool):
             path for path in own if path not in self._being_written and _is_older(path, written_before)
         )
 
-    def _sweep(self, known: frozenset[str], written_before: float | None) -> int:
-        leftovers = [part for part in self._incoming.glob("*.part") if part not in self._being_written]
-        for shard in self._root.iterdir():
-            if shard.is_dir() and _SHARD.fullmatch(shard.name):
-                leftovers += [
-                    path for path in shard.iterdir() if KEY.fullmatch(path.name) and path.name not in known
-                ]
-        if written_before is not None:
-            leftovers = [path for path in leftovers if _is_older(path, written_before)]
-        _unlink(leftovers)
-        return len(leftovers)
+    def _names(self) -> SpoolNames:
+        # the names are enough, and there may be very many: a path for each takes ten times as long
+        shards = (entry.path for entry in os.scandir(self._root) if _SHARD.fullmatch(entry.name))
+        keys = tuple(name for shard in shards for name in os.listdir(shard) if KEY.fullmatch(name))  # noqa: PTH208
+        parts = (part for part in self._incoming.glob("*.part") if part not in self._being_written)
+        return SpoolNames(keys, tuple(Stored(f"{_INCOMING}/{part.name}", str(part)) for part in parts))
 
     def _create(self, key: str) -> tuple[Path, FileIO]:
         part = self._incoming / f"{key}.part"

@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import obstore
@@ -27,6 +27,7 @@ from adapter.store.spool import (
     INLINE_LIMIT,
     Content,
     Spool,
+    SpoolNames,
     SpoolWriter,
     Stored,
     check_key,
@@ -96,9 +97,9 @@ class ObjectSpool(Spool):
         """Delete the objects with these keys, which no row names any more."""
         await self._delete([path_of(key) for key in keys])
 
-    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:  # noqa: ARG002
-        """Nothing at start: listing a bucket takes longer than a start may. Retention looks through it every hour."""
-        return 0
+    async def names(self) -> SpoolNames:
+        """Nothing: listing a bucket takes longer than a start may. Retention looks through it every hour."""
+        return SpoolNames()
 
     async def stored(self, written_before: datetime) -> AsyncGenerator[tuple[Stored, ...], None]:
         """The objects that were written before a moment."""

@@ -38,7 +38,7 @@ def open_spool(config: Config) -> Spool:
         OSError: the directory of the spool cannot be made.
 
     """
-    if config.store.payloads == "file":
+    if config.store.keeps_files:
         return FileSpool(config.state / "spool")
     return _open_bucket(config)
 
@@ -52,7 +52,7 @@ async def probe_spool(config: Config) -> str | None:
         SpoolUnavailable: they cannot be; the text says the fix.
 
     """
-    if config.store.payloads == "file":
+    if config.store.keeps_files:
         spool = config.state / "spool"
         usable = spool.is_dir() and os.access(spool, os.R_OK | os.W_OK | os.X_OK)
         if spool.exists() and not usable:

@@ -23,7 +23,6 @@ from sqlalchemy import (
     literal,
     select,
     tuple_,
-    union,
 )
 from sqlalchemy import update as sql_update
 
@@ -50,6 +49,7 @@ from adapter.store.schema import (
     refused_body,
     timeline,
 )
+from adapter.store.spool import named_keys
 
 WINDOW: Final = 5000
 """How many rows are looked through in one read."""
@@ -206,14 +206,6 @@ def count_message_ids(conn: Connection, now: datetime) -> int:
         conn.execute(select(func.count()).select_from(table).where(table.c.keep_until < now)).scalar_one()
         for table in (received_id, refused_body)
     )
-
-
-def named_keys(conn: Connection, keys: Collection[str]) -> frozenset[str]:
-    """Those of the keys of the spool that a row names."""
-    named = union(
-        *(select(table.c.spool_key).where(table.c.spool_key.in_(keys)) for table in (payload, delivery_file))
-    )
-    return frozenset(conn.execute(named).scalars())
 
 
 _TABLES: Final[Mapping[Purgeable, Table]] = {

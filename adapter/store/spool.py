@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -66,6 +66,14 @@ class Stored:
     def key(self) -> str:
         """Under which a row would name it; what was never finished has a key that none does."""
         return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolNames:
+    """What a spool holds at a moment: finished contents by their keys, and what was never finished."""
+
+    keys: tuple[str, ...] = ()
+    unfinished: tuple[Stored, ...] = ()
 
 
 class Spool(ABC):
@@ -177,13 +185,8 @@ class Spool(ABC):
         """Delete the contents with these keys, which no row names any more. Raises SpoolUnavailable."""
 
     @abstractmethod
-    async def sweep(self, known_keys: Collection[str], older_than: timedelta | None = None) -> int:
-        """Remove, at start, what a crash left behind, as far as that can be done at once; return how much.
-
-        Only before anything is received: a content is in the spool before its row is in the store. Where other
-        daemons use the spool too, only what was written more than `older_than` ago, which must be longer than any
-        request takes.
-        """
+    async def names(self) -> SpoolNames:
+        """What is there now; nothing where to find out takes longer than a start may: retention looks every hour."""
 
     @abstractmethod
     def stored(self, written_before: datetime) -> AsyncGenerator[tuple[Stored, ...], None]:
@@ -362,13 +365,12 @@ def check_size(content: Content, place: str, size: int | None) -> None:
         raise SpoolDamaged(f"{place} has {size} octets instead of {content.size}; restore it from a backup")
 
 
-def known_spool_keys(conn: Connection) -> frozenset[str]:
-    """The keys of the spool that a row names."""
-    query = union(
-        select(payload.c.spool_key).where(payload.c.spool_key.is_not(None)),
-        select(delivery_file.c.spool_key).where(delivery_file.c.spool_key.is_not(None)),
+def named_keys(conn: Connection, keys: Collection[str]) -> frozenset[str]:
+    """Those of the keys of the spool that a row names."""
+    named = union(
+        *(select(table.c.spool_key).where(table.c.spool_key.in_(keys)) for table in (payload, delivery_file))
     )
-    return frozenset(conn.execute(query).scalars())
+    return frozenset(conn.execute(named).scalars())
 
 
 def spooled_octets(conn: Connection) -> int:

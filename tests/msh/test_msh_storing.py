@@ -16,7 +16,7 @@ from adapter.store import (
     StoreUnknown,
     accept,
     find_messages,
-    known_spool_keys,
+    named_keys,
 )
 from tests.msh.conftest import Open, close
 from tests.msh.house import House, Part, looking, wrap
@@ -48,7 +48,7 @@ class Wrapped(Database):
         return result
 
     async def read(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if self.blind and function is known_spool_keys:
+        if self.blind and function is named_keys:
             raise StoreProblem("the store does not answer")
         return await self.inner.read(function, *args, **kwargs)
 

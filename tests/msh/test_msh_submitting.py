@@ -8,10 +8,11 @@ import pytest
 
 from adapter.msh import SubmissionRefused, SubmittedPayload
 from adapter.simulator import ACTION, SERVICE
-from adapter.store import Content, known_spool_keys, message_payloads
+from adapter.store import Content, message_payloads
 from cpa import Service
 from tests.msh.conftest import Changed, Open
 from tests.msh.house import House
+from tests.spooled import known_spool_keys
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown agreement": ({"cpa_id": "CPA-unknown"}, "rms has no agreement CPA-unknown in use"),

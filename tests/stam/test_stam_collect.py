@@ -23,7 +23,6 @@ from adapter.store import (
     Retry,
     events_for,
     jobs_for,
-    known_spool_keys,
     park_job,
     retry_job,
     skip_delivery,
@@ -32,6 +31,7 @@ from adapter.store import (
 from tests.memory import measured_peak
 from tests.road import Road, Way
 from tests.s3 import Bucket
+from tests.spooled import known_spool_keys
 from tests.stam.house import GEMEENTE, NOW, NUMBER, House, MakeClient, a_verzoek
 
 PATHS = ["verzoek.xml", "verzoek.pdf", "bijlagen/plattegrond.pdf", "bijlagen/foto.png"]

@@ -41,7 +41,6 @@ from adapter.store import (
     find_jobs,
     find_messages,
     insert_message,
-    known_spool_keys,
     named_files,
     open_database,
     read_manifest,
@@ -51,7 +50,9 @@ from adapter.store import (
     settle_loss,
     skip_delivery,
 )
+from adapter.store.files import FileSpool
 from tests.postgresql import Server
+from tests.spooled import known_spool_keys
 from tests.store.conftest import only_sqlite
 
 LEASE = timedelta(minutes=1)
@@ -60,7 +61,7 @@ BIG = 100_000
 
 @pytest.fixture
 def spool(state: Path) -> Spool:
-    return Spool(state / "spool")
+    return FileSpool(state / "spool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ async def test_what_was_backed_up_is_restored(
         assert [m.message_id for m in await restored.read(find_messages)] == ["m2", "m1", "m0"]
         assert len(await restored.read(find_jobs)) == 3
         for content in contents:
-            await Spool(place.state / "spool").verify(content)
+            await FileSpool(place.state / "spool").verify(content)
     finally:
         await restored.close()
     assert read_manifest(place.state) == made.backup
@@ -163,7 +164,7 @@ async def test_only_the_owner_can_read_a_backup(
     assert modes == {0}
 
 
-class Purging(Spool):
+class Purging(FileSpool):
     """A spool from which retention removes a file between the copy of the database and that of the files."""
 
     def __init__(self, root: Path, forget: Callable[[], Any]) -> None:
@@ -263,12 +264,12 @@ async def test_a_restore_that_was_cut_off_is_done_again(
 ) -> None:
     content = await store_message(db, spool, new_message, 1, now)
     await back_up(db, spool, url, tmp_path / "backup", now)
-    path = Spool(place.state / "spool").path_of(content)
+    path = FileSpool(place.state / "spool").path_of(content)
     assert path is not None
     path.parent.mkdir()
     path.write_bytes(b"half")
     await asyncio.to_thread(restore, place.url, place.state, tmp_path / "backup")
-    await Spool(place.state / "spool").verify(content)
+    await FileSpool(place.state / "spool").verify(content)
 
 
 async def test_the_password_is_no_argument_of_a_program(

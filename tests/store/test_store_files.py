@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,8 +18,9 @@ from adapter.store import (
     SpoolDamaged,
     SpoolUnavailable,
     insert_message,
-    known_spool_keys,
+    remove_leftovers,
 )
+from tests.spooled import known_spool_keys
 from tests.store.spools import put
 
 BIG = os.urandom(700_000)
@@ -79,11 +79,10 @@ async def test_leftovers_of_a_crash_are_swept(
     known, unknown = await put(spool, BIG), await put(spool, BIG)
     (spool._incoming / "cafe.part").write_bytes(b"half")
     await db.write(insert_message, new_message(), None, now, payloads=(NewPayload(known),))
-    keys = await db.read(known_spool_keys)
-    assert keys == {known.key}
+    assert await db.read(known_spool_keys) == {known.key}
     async with spool.writer() as writer:
         await writer.write(BIG)
-        assert await spool.sweep(keys) == 2
+        assert await remove_leftovers(db, spool, await spool.names()) == 2
         await writer.commit()
     await spool.verify(known)
     with pytest.raises(SpoolDamaged, match="is gone"):
@@ -98,18 +97,6 @@ async def test_a_short_write_is_continued(spool: FileSpool, monkeypatch: pytest.
     monkeypatch.setattr("adapter.store.files.FileIO", Stingy)
     content = await put(spool, BIG)
     await spool.verify(content)
-
-
-async def test_in_a_shared_spool_only_what_is_old_is_swept(spool: FileSpool) -> None:
-    day = timedelta(days=1)
-    old, young = [spool.path_of(await put(spool, BIG)) for _ in range(2)]
-    assert old is not None
-    assert young is not None
-    moment = time.time() - 2 * day.total_seconds()
-    os.utime(old, (moment, moment))
-    assert await spool.sweep((), day) == 1
-    assert (old.exists(), young.exists()) == (False, True)
-    assert await spool.sweep(()) == 1
 
 
 async def test_unfinished_files_are_found_but_for_those_being_written(

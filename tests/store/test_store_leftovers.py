@@ -11,28 +11,27 @@ from adapter.store import (
     Content,
     Database,
     NewPayload,
-    Spool,
     insert_message,
-    names_in,
     remove_leftovers,
 )
+from adapter.store.files import FileSpool
 
 BIG = 100_000
 
 
 @pytest.fixture
-def spool(state: Path) -> Spool:
-    return Spool(state / "spool")
+def spool(state: Path) -> FileSpool:
+    return FileSpool(state / "spool")
 
 
-async def keep(spool: Spool) -> Content:
+async def keep(spool: FileSpool) -> Content:
     async with spool.writer() as writer:
         await writer.write(bytes(BIG))
         return await writer.commit()
 
 
 async def test_what_no_row_names_is_removed_and_what_came_since_is_not(
-    db: Database, spool: Spool, state: Path, now: datetime, new_message: Callable[..., Any]
+    db: Database, spool: FileSpool, state: Path, now: datetime, new_message: Callable[..., Any]
 ) -> None:
     named = await keep(spool)
     await db.write(insert_message, new_message(), None, now, payloads=(NewPayload(named),))
@@ -40,7 +39,7 @@ async def test_what_no_row_names_is_removed_and_what_came_since_is_not(
     (state / "spool" / "incoming" / f"{'ab' * 16}.part").write_bytes(b"half")
     foreign = state / "spool" / "readme"
     foreign.touch()
-    names = names_in(state / "spool")
+    names = await spool.names()
     young = await keep(spool)  # received after the start; its row is not there yet
     assert await remove_leftovers(db, spool, names) == 2
     assert [path.exists() for one in (named, orphan, young) if (path := spool.path_of(one))] == [
@@ -52,14 +51,14 @@ async def test_what_no_row_names_is_removed_and_what_came_since_is_not(
     assert foreign.exists()
 
 
-async def test_very_many_files_are_looked_up_in_portions(db: Database, spool: Spool, state: Path) -> None:
+async def test_very_many_files_are_looked_up_in_portions(db: Database, spool: FileSpool, state: Path) -> None:
     shard = state / "spool" / "ab"
     shard.mkdir()
     for number in range(1200):
         (shard / f"ab{number:030x}").touch()
-    assert await remove_leftovers(db, spool, names_in(state / "spool")) == 1200
+    assert await remove_leftovers(db, spool, await spool.names()) == 1200
     assert list(shard.iterdir()) == []
 
 
-async def test_an_empty_spool_has_no_leftovers(db: Database, spool: Spool, state: Path) -> None:
-    assert await remove_leftovers(db, spool, names_in(state / "spool")) == 0
+async def test_an_empty_spool_has_no_leftovers(db: Database, spool: FileSpool, state: Path) -> None:
+    assert await remove_leftovers(db, spool, await spool.names()) == 0

@@ -17,9 +17,9 @@ from adapter.store import (
     StoreProblem,
     find_orphans,
     insert_message,
-    known_spool_keys,
     spooled_octets,
 )
+from tests.spooled import known_spool_keys
 from tests.store.spools import LARGE, SpoolHouse, put
 
 BIG = os.urandom(700_000)
