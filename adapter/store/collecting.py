@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy import update as sql_update
 
 from adapter.store.deliveries import NewFile, add_files, content_values
+from adapter.store.delivering import mark_message_processed
 from adapter.store.jobs import Job, NewJob, add_job, finish_job
 from adapter.store.problems import StaleState
 from adapter.store.schema import delivery, delivery_file
@@ -131,7 +132,7 @@ def complete_collection(
     earlier = _same_verzoek(conn, current, facts.volgnummer)
     for row in earlier:
         if _contents(conn, row.id) == contents and not _is_wanted_after_all(current, row):
-            _repeat(conn, delivery_id, facts, row, now)
+            _repeat(conn, current, facts, row, now)
             finish_job(conn, finish)
             return Repeated(row.id)
     revision = 1 + max((row.revision for row in earlier), default=0)
@@ -228,20 +229,22 @@ def _make_ready(
     )
 
 
-def _repeat(conn: Connection, delivery_id: int, facts: VerzoekFacts, of: Row[Any], now: datetime) -> None:
+def _repeat(conn: Connection, current: Row[Any], facts: VerzoekFacts, of: Row[Any], now: datetime) -> None:
     # volgnummer stays empty: the unique key belongs to the delivery that is repeated.
     reason = f"the same as delivery {of.id}, volgnummer {facts.volgnummer}, revision {of.revision}"
     conn.execute(
         sql_update(delivery)
-        .where(delivery.c.id == delivery_id)
+        .where(delivery.c.id == current.id)
         .values(state=DeliveryState.REPEATED, reason=reason, name=of.name, **_verzoek_values(facts, now))
     )
     add_delivery_event(
         conn,
-        delivery_id,
+        current.id,
         "verzoek.repeated",
         now,
         of=of.id,
         volgnummer=facts.volgnummer,
         revision=of.revision,
     )
+    if current.message is not None:  # nothing more comes of it: what it announced is in other hands
+        mark_message_processed(conn, current.message, now)

@@ -15,6 +15,7 @@ from adapter.store import (
     Job,
     JobState,
     LeaseLost,
+    MessageState,
     NewDelivery,
     NewFile,
     NewJob,
@@ -33,6 +34,7 @@ from adapter.store import (
     find_deliveries,
     get_checkpoint,
     get_delivery,
+    get_message,
     insert_message,
     jobs_for,
     park_job,
@@ -129,6 +131,15 @@ async def test_the_same_verzoek_again_is_a_line_on_the_timeline(db: Database, no
     assert (stored.state, stored.name) == (DeliveryState.REPEATED, "2023073100048-1")
     assert await db.read(jobs_for, "deliver", second) == ()
     assert (await actions(db))[-1] == "verzoek.repeated"
+
+
+async def test_a_message_that_announces_the_same_verzoek_again_is_processed(
+    db: Database, now: datetime, new_message: Callable[..., NewMessage]
+) -> None:
+    await complete(db, now, await fetched(db, now))
+    again = await db.write(insert_message, new_message(), None, now)
+    await complete(db, now, await fetched(db, now, message=again))
+    assert (await db.read(get_message, again)).state is MessageState.PROCESSED
 
 
 async def test_the_same_verzoek_with_other_contents_is_the_next_revision(db: Database, now: datetime) -> None:
