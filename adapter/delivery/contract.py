@@ -67,7 +67,8 @@ class Handover:
     """Everything a sink is given of one verzoek (flow stam) or message (flow message).
 
     `key` is safe as the name of a directory and never changes between attempts; `manifest` is JSON-ready.
-    `verzoeknummer` and `volgnummer` are None for flow message.
+    `verzoeknummer` and `volgnummer` are None for flow message. `attempt` is higher in each attempt than in those
+    before it, of which one may still run: a process that stood still does not know that another took its work over.
     """
 
     key: str
@@ -78,6 +79,7 @@ class Handover:
     volgnummer: str | None
     manifest: Json
     files: tuple[HandoverFile, ...]
+    attempt: int = 1
 
 
 class Checkpoint(Protocol):
@@ -88,7 +90,11 @@ class Checkpoint(Protocol):
         ...
 
     async def set(self, step: str, value: Json) -> None:
-        """Remembers the result of a step; when this returns it has been committed."""
+        """Remembers the result of a step; when this returns it has been committed.
+
+        Raises LeaseLost where a later attempt has taken over: nothing was remembered, and this attempt must end without
+        doing more; let it pass.
+        """
         ...
 
 

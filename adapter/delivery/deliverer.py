@@ -27,6 +27,7 @@ from adapter.store import (
     Flow,
     Job,
     JobOutcome,
+    LeaseLost,
     Park,
     Retry,
     Spool,
@@ -71,11 +72,11 @@ class Deliverer:
         if delivery.state not in {DeliveryState.READY, DeliveryState.PARKED}:
             return Done()  # delivered, skipped or repeated meanwhile
         with bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer):
-            outcome = await self._attempt(package)
+            outcome = await self._attempt(job, package)
             self._report(delivery, outcome)
             return await self._settle(job, delivery, outcome)
 
-    async def _attempt(self, package: Package) -> Outcome:
+    async def _attempt(self, job: Job, package: Package) -> Outcome:
         delivery = package.delivery
         sink = self._sinks(delivery.authority, delivery.sink)
         if sink is None:
@@ -84,14 +85,14 @@ class Deliverer:
             )
         reader = _CheckedReader(self._spool)
         try:
-            handover = handover_of(package, reader.opener)
+            handover = handover_of(package, reader.opener, job.attempts)
             await reader.require_present()
         except ContentDamaged as damage:
             return Permanent(str(damage))
         except ContentUnavailable as problem:
             return Temporary(str(problem))
         with self._metrics.delivery_seconds.labels(delivery.authority, delivery.sink).time():
-            outcome = await self._call(sink, handover, StoreCheckpoint(self._db, package, self._clock))
+            outcome = await self._call(sink, handover, StoreCheckpoint(self._db, job, package, self._clock))
         # Whatever a sink made of it: with damaged content nothing was delivered.
         if reader.damage is not None:
             return Permanent(reader.damage)
@@ -106,6 +107,8 @@ class Deliverer:
             return Permanent(str(damage))
         except ContentUnavailable as problem:
             return Temporary(str(problem))
+        except LeaseLost:
+            raise  # another worker has the delivery now, and whatever this attempt came to is void
         except Exception as error:
             # A sink is a plug-in with somebody else's system behind it; what it did not foresee is temporary.
             log.exception(
@@ -148,10 +151,11 @@ class Deliverer:
 
 
 class StoreCheckpoint:
-    """The checkpoint of one delivery, kept in the store."""
+    """The checkpoint of one delivery, kept in the store, and set only by who holds the job of the delivery."""
 
-    def __init__(self, db: Database, package: Package, clock: Clock) -> None:
+    def __init__(self, db: Database, job: Job, package: Package, clock: Clock) -> None:
         self._db = db
+        self._job = job
         self._delivery = package.delivery.id
         self._known: dict[str, Json] = dict(package.checkpoints)
         self._clock = clock
@@ -161,8 +165,9 @@ class StoreCheckpoint:
         return self._known.get(step)
 
     async def set(self, step: str, value: Json) -> None:
-        """Commits the result of a step."""
-        await self._db.write(set_checkpoint, self._delivery, step, dict(value), self._clock())
+        """Commits the result of a step. Raises LeaseLost where the job is another's by now."""
+        now = self._clock()
+        await self._db.write(set_checkpoint, self._delivery, step, dict(value), now, holder=self._job)
         self._known[step] = value
 
 

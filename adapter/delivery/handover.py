@@ -58,7 +58,7 @@ def payload_paths(payloads: Sequence[StoredPayload]) -> tuple[str, ...]:
     return tuple(f"payloads/{name}" for name in unique_names(names))
 
 
-def handover_of(package: Package, opener: Opener) -> Handover:
+def handover_of(package: Package, opener: Opener, attempt: int) -> Handover:
     """What the sink is handed; ContentDamaged when the delivery is not complete in the store."""
     delivery = package.delivery
     files = _files(package.files, opener) + _payload_files(package.payloads, opener)
@@ -71,6 +71,7 @@ def handover_of(package: Package, opener: Opener) -> Handover:
         volgnummer=delivery.volgnummer,
         manifest=manifest_of(delivery, files),
         files=files,
+        attempt=attempt,
     )
 
 

@@ -1,11 +1,11 @@
 """The directory sink: each delivery becomes one directory, which is there completely or not at all.
 
-Files and then `manifest.json` are written and fsynced in `<path>/.<key>/`; the names in it, and its own name
-in `<path>`, are fsynced; the checkpoint `staged` is committed; one rename gives it the name `<key>`; and an
+Files and then `manifest.json` are written and fsynced in `<path>/.<key>.<attempt>/`; the names in it, and its own
+name in `<path>`, are fsynced; the checkpoint `staged` is committed; one rename gives it the name `<key>`; and an
 fsync of `<path>` makes that last. Whoever collects the directories may take one the moment it has its name.
-So after a crash:
+So after a crash, where `.key.n` is what the attempt that is named in the checkpoint made:
 
-    checkpoint `staged`   `.key`    `key`      what happened, and what is done
+    checkpoint `staged`   `.key.n`  `key`      what happened, and what is done
     no                    any       no         it was not complete: wiped and written again
     no                    any       yes        ours when the manifest says the same, else for an operator to decide
     yes                   yes       no         complete, not renamed: rename
@@ -15,6 +15,10 @@ So after a crash:
 
 That "neither" means *taken* only holds in the directory where it was staged: when another one is mounted
 there now, or the mount is gone, the delivery waits.
+
+An attempt that stood still until another took over may go on at any moment. It works under a name of its own, so it
+cannot touch what the other makes; its checkpoint is refused; and of two that give the same directory its final name
+one finds that it is gone.
 """
 
 import asyncio
@@ -44,6 +48,7 @@ from adapter.delivery import (
 )
 from adapter.observe import get_logger
 from adapter.sinks.disk import Disk
+from adapter.store import LeaseLost
 
 log = get_logger(__name__)
 
@@ -108,31 +113,36 @@ class DirectorySink:
         self._threads.shutdown(wait=False)
 
     async def _deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
-        staging = self._staging(handover)
         verdict = await self._run(self._judge_existing, handover)
         if isinstance(verdict, Delivered):
-            await self._tidy(staging)
+            await self._tidy(handover)
         if verdict is not None:
             return verdict
         try:
-            staged = await self._stage(handover, staging)
+            staged = await self._stage(handover)
         except (OSError, ContentDamaged, ContentUnavailable):
-            await self._tidy(staging)
+            await self._tidy(handover)
             raise
-        await checkpoint.set(_STAGED, staged)
+        try:
+            await checkpoint.set(_STAGED, staged)
+        except LeaseLost:  # nobody will look for it; after any other error the checkpoint may be there
+            await self._tidy(handover)
+            raise
         return await self._run(self._publish, handover, staged)
 
-    async def _stage(self, handover: Handover, staging: Path) -> dict[str, Any]:
+    async def _stage(self, handover: Handover) -> dict[str, Any]:
         """Writes everything under its working name; when this returns it survives a power cut."""
+        staging = self._staging(handover, handover.attempt)
         directories = _directories(handover)
-        await self._run(self._make_room, staging, directories)
+        await self._run(self._make_room, handover, staging, directories)
         for file in handover.files:
             await self._write(staging / file.path, file.open())
-        return await self._run(self._seal, staging, directories, manifest_bytes(handover.manifest))
+        sealed = await self._run(self._seal, staging, directories, manifest_bytes(handover.manifest))
+        return {**sealed, "attempt": handover.attempt}
 
-    def _make_room(self, staging: Path, directories: Sequence[PurePosixPath]) -> None:
+    def _make_room(self, handover: Handover, staging: Path, directories: Sequence[PurePosixPath]) -> None:
         """Empty directories to write in; blocking."""
-        self._disk.wipe(staging)
+        self._wipe(handover)
         self._disk.make_directory(staging)
         for directory in directories:
             self._disk.make_directory(staging / directory)
@@ -171,7 +181,7 @@ class DirectorySink:
 
     def _publish(self, handover: Handover, staged: Mapping[str, Any]) -> Outcome:
         """From `staged` to delivered; blocking."""
-        staging, target = self._staging(handover), self.path / handover.key
+        staging, target = self._staging(handover, staged["attempt"]), self.path / handover.key
         if self._disk.exists(staging):
             verdict = self._judge_existing(handover)
             if verdict is None:
@@ -200,22 +210,27 @@ class DirectorySink:
             return Delivered(str(target))
         return Permanent(f"{target} exists and is not this delivery: move it away, then retry")
 
-    async def _tidy(self, staging: Path) -> None:
+    async def _tidy(self, handover: Handover) -> None:
         """Gives back the space of an attempt that failed; the next one would wipe it, but there may be
         none.
         """
         try:
-            await self._run(self._disk.wipe, staging)
+            await self._run(self._wipe, handover)
         except OSError as error:
             log.warning(
                 "could not remove an unfinished delivery; the next attempt will",
                 action="sink.unfinished_left",
-                path=str(staging),
+                path=str(self._staging(handover, handover.attempt)),
                 error=str(error),
             )
 
-    def _staging(self, handover: Handover) -> Path:
-        return self.path / f".{handover.key}"
+    def _wipe(self, handover: Handover) -> None:
+        """Removes what this attempt and those before it left; blocking."""
+        for attempt in range(1, handover.attempt + 1):
+            self._disk.wipe(self._staging(handover, attempt))
+
+    def _staging(self, handover: Handover, attempt: int) -> Path:
+        return self.path / f".{handover.key}.{attempt}"
 
     async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs a blocking function in a thread of this sink.

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy import update as sql_update
 
 from adapter.store.columns import RowId
-from adapter.store.jobs import NewJob, add_job, remove_jobs
+from adapter.store.jobs import Job, NewJob, add_job, remove_jobs, require_claim
 from adapter.store.locking import lock_name
 from adapter.store.problems import NotFound, StaleState
 from adapter.store.schema import checkpoint, delivery, delivery_file, message
@@ -305,9 +305,22 @@ def get_checkpoint(conn: Connection, delivery_id: int, step: str) -> dict[str, A
 
 
 def set_checkpoint(
-    conn: Connection, delivery_id: int, step: str, value: Mapping[str, Any], now: datetime
+    conn: Connection,
+    delivery_id: int,
+    step: str,
+    value: Mapping[str, Any],
+    now: datetime,
+    *,
+    holder: Job | None = None,
 ) -> None:
-    """Store that a step was done; what was remembered of it before is replaced."""
+    """Store that a step was done; what was remembered of it before is replaced.
+
+    Raises:
+        LeaseLost: the job `holder`, under which the step was done, is no longer held under this claim.
+
+    """
+    if holder is not None:
+        require_claim(conn, holder)
     values = {"value": dict(value), "at": now}
     if not conn.execute(_SET_CHECKPOINT, {"row": delivery_id, "of_step": step, **values}).rowcount:
         conn.execute(_ADD_CHECKPOINT, {"delivery": delivery_id, "step": step, **values})

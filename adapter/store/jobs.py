@@ -96,6 +96,7 @@ _CLAIMED: Final = (
     job.c.attempts == bindparam("claimed_attempts"),
     job.c.state == JobState.RUNNING,
 )
+_LOCK_CLAIMED: Final = select(job.c.id).where(*_CLAIMED).with_for_update()
 _DELETE_CLAIMED: Final = delete(job).where(*_CLAIMED)
 _UPDATE_CLAIMED: Final = sql_update(job).where(*_CLAIMED)
 
@@ -120,6 +121,16 @@ def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: da
     }
     row_id: int = conn.execute(_INSERT, values).scalar_one()
     return row_id
+
+
+def require_claim(conn: Connection, held: Job) -> None:
+    """Make sure, to the end of the transaction, that nobody takes over a job.
+
+    Raises:
+        LeaseLost: the job is no longer held under this claim.
+
+    """
+    _require_lease(len(conn.execute(_LOCK_CLAIMED, _claim_of(held)).all()), held)
 
 
 def finish_job(conn: Connection, done: Job) -> None:

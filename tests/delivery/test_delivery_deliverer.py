@@ -529,6 +529,33 @@ async def test_what_a_sink_remembers_is_there_at_the_next_attempt(house: House) 
     assert await house.db.read(get_checkpoint, delivery, "zaak") == {"url": "https://zaken/1"}
 
 
+async def test_what_a_sink_remembers_after_another_took_over_is_refused(house: House) -> None:
+    async def overtaken(_handover: Handover, checkpoint: Checkpoint) -> Outcome:
+        later = NOW + timedelta(hours=1)
+        await house.db.write(claim_jobs, "other", later, timedelta(1), 1, (), (JobKind.DELIVER,))
+        await checkpoint.set("staged", {"attempt": 1})
+        return Delivered()
+
+    delivery = await house.verzoek(None)
+    house.use(FakeSink(overtaken))
+    with pytest.raises(LeaseLost):
+        await house.run()
+    assert await house.db.read(get_checkpoint, delivery, "staged") is None
+    assert await house.state(delivery) is DeliveryState.READY
+
+
+async def test_each_attempt_has_a_higher_number(house: House) -> None:
+    await house.verzoek(None)
+    house.use(sink := FakeSink(Temporary("not now")))
+    for hours in range(3):
+        moment = NOW + timedelta(hours=hours)
+        (job,) = await house.db.write(
+            claim_jobs, "me", moment, timedelta(minutes=1), 1, (), (JobKind.DELIVER,)
+        )
+        await house.deliverer()(job)
+    assert [handover.attempt for handover in sink.handovers] == [1, 2, 3]
+
+
 async def test_a_delivery_that_was_skipped_meanwhile_is_left_alone(house: House) -> None:
     delivery = await house.verzoek(None)
     house.use(sink := FakeSink(Delivered()))
@@ -568,4 +595,4 @@ async def test_through_the_directory_sink_a_verzoek_lands_whole(house: House, tm
     assert (target / "bijlagen" / "tek.pdf").read_bytes() == b"tekening" * 100
     manifest = json.loads((target / "manifest.json").read_text())
     assert manifest["verzoeknummer"] == "2023073100048"
-    assert set(await house.db.read(get_checkpoint, delivery, "staged") or {}) == {"inode"}
+    assert set(await house.db.read(get_checkpoint, delivery, "staged") or {}) == {"inode", "attempt"}

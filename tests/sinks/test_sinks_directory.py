@@ -97,17 +97,18 @@ async def test_a_directory_with_another_or_no_manifest_is_never_ours(
     if content is not None:
         (target / "manifest.json").write_bytes(content)
     assert isinstance(await sink_at(place).deliver(handover, checkpoint), Permanent)
-    assert not (place / f".{handover.key}").exists()
+    assert [path.name for path in place.iterdir()] == [handover.key]
 
 
+@pytest.mark.parametrize("attempt", [1, 2, 3])
 async def test_a_leftover_that_was_not_staged_is_written_again(
-    place: Path, handover: Handover, checkpoint: MemoryCheckpoint
+    place: Path, handover: Handover, checkpoint: MemoryCheckpoint, attempt: int
 ) -> None:
-    leftover = place / f".{handover.key}"
+    leftover = place / f".{handover.key}.{attempt}"
     (leftover / "bijlagen").mkdir(parents=True)
     (leftover / "old.txt").write_text("of an earlier attempt")
-    await sink_at(place).deliver(handover, checkpoint)
-    assert not leftover.exists()
+    await sink_at(place).deliver(replace(handover, attempt=3), checkpoint)
+    assert [path.name for path in place.iterdir()] == [handover.key]
     assert "old.txt" not in snapshot(place / handover.key)
 
 
@@ -117,7 +118,7 @@ async def test_a_leftover_that_is_a_link_is_removed_and_not_followed(
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_text("keep")
-    (place / f".{handover.key}").symlink_to(precious)
+    (place / f".{handover.key}.1").symlink_to(precious)
     assert isinstance(await sink_at(place).deliver(handover, checkpoint), Delivered)
     assert snapshot(precious) == {"file": b"keep"}
 
@@ -179,7 +180,7 @@ async def test_a_path_that_is_gone_is_temporary_and_not_made(
 async def test_another_directory_at_the_path_is_not_taken_for_an_emptied_one(
     place: Path, handover: Handover, checkpoint: MemoryCheckpoint
 ) -> None:
-    checkpoint.steps["staged"] = {"inode": place.stat().st_ino}
+    checkpoint.steps["staged"] = {"inode": place.stat().st_ino, "attempt": 1}
     place.rename(place.with_name("still-there"))
     place.mkdir()
     outcome = await sink_at(place).deliver(handover, checkpoint)

@@ -4,14 +4,17 @@
 import asyncio
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from adapter.delivery import Delivered, Handover, Outcome, Temporary
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
+from adapter.store import LeaseLost
 from tests.sinks.handovers import MemoryCheckpoint, SimulatedCrash, make_file, make_handover
 
 OPERATIONS = (
@@ -147,7 +150,7 @@ async def test_a_crash_around_the_commit_of_the_checkpoint_ends_in_one_complete_
     setattr(checkpoint, when, crash)
     with pytest.raises(SimulatedCrash):
         await attempt(place, checkpoint)
-    assert [path.name for path in place.iterdir()] == [f".{make().key}"]
+    assert [path.name for path in place.iterdir()] == [f".{make().key}.1"]
     setattr(checkpoint, when, lambda: None)
     assert isinstance(await attempt(place, checkpoint), Delivered)
     assert [path.name for path in place.iterdir()] == [make().key]
@@ -195,17 +198,17 @@ async def test_everything_is_on_the_disk_before_the_checkpoint_and_the_rename(
         ("sync", "tekening.pdf"),
         ("sync_directory", "bijlagen"),
         ("sync", "manifest.json"),
-        ("sync_directory", f".{key}"),
+        ("sync_directory", f".{key}.1"),
         ("sync_directory", place.name),
     ]
     assert "rename" not in {name for name, _ in at_commit}
-    assert disk.trace[-2:] == [("rename", f".{key}"), ("sync_directory", place.name)]
+    assert disk.trace[-2:] == [("rename", f".{key}.1"), ("sync_directory", place.name)]
 
 
 async def test_staged_and_taken_already_is_delivered_and_not_written_again(
     place: Path, checkpoint: MemoryCheckpoint
 ) -> None:
-    checkpoint.steps["staged"] = {"inode": place.stat().st_ino}
+    checkpoint.steps["staged"] = {"inode": place.stat().st_ino, "attempt": 1}
     disk = StepDisk()
     assert isinstance(await attempt(place, checkpoint, disk), Delivered)
     assert not {"create", "make_directory", "rename"} & {name for name, _ in disk.trace}
@@ -223,3 +226,88 @@ async def test_staged_with_the_name_taken_by_an_equal_delivery_keeps_one(
     (place.parent / "aside").rename(place / make().key)
     assert isinstance(await attempt(place, checkpoint), Delivered)
     assert [path.name for path in place.iterdir()] == [make().key]
+
+
+class Fence:
+    """The checkpoints of the attempts at one delivery, of which the store takes only those of the last."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Mapping[str, Any]] = {}
+        self.newest = 0
+
+    def attempt(self) -> "FencedCheckpoint":
+        self.newest += 1
+        return FencedCheckpoint(self, self.newest)
+
+
+class FencedCheckpoint(MemoryCheckpoint):
+    def __init__(self, fence: Fence, number: int) -> None:
+        super().__init__()
+        self._fence = fence
+        self.number = number
+        self.steps = dict(fence.steps)
+        self.committed: Callable[[], Awaitable[None]] | None = None
+
+    async def set(self, step: str, value: Mapping[str, Any]) -> None:
+        if self.number != self._fence.newest:
+            raise LeaseLost("another has it")
+        self._fence.steps[step] = value
+        await super().set(step, value)
+        if self.committed is not None:
+            await self.committed()
+
+
+class StandingStill:
+    """A sink whose process stands still at the n-th operation on its disk until it is told to go on."""
+
+    def __init__(self, place: Path, checkpoint: FencedCheckpoint, at: int) -> None:
+        self._reached, self._go_on = Event(), Event()
+        self._sink = DirectorySink(DirectoryOptions(path=place), StepDisk(at, False, self._stand_still))
+        handover = replace(make(), attempt=checkpoint.number)
+        self._running = asyncio.ensure_future(self._sink.deliver(handover, checkpoint))
+
+    def _stand_still(self) -> None:
+        self._reached.set()
+        self._go_on.wait()
+
+    async def reached(self) -> None:
+        await asyncio.to_thread(self._reached.wait)
+
+    async def go_on(self) -> Outcome | BaseException:
+        self._go_on.set()
+        (result,) = await asyncio.gather(self._running, return_exceptions=True)
+        await self._sink.close()
+        return result
+
+
+@pytest.mark.parametrize("goes_on", ["before it commits", "after it committed", "after it ended"])
+@pytest.mark.parametrize("at", STEPS)
+async def test_an_attempt_that_stood_still_does_no_harm_to_the_one_that_took_over(
+    place: Path, tmp_path: Path, at: int, goes_on: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    fence = Fence()
+    first = StandingStill(place, fence.attempt(), at)
+    await first.reached()
+    second = fence.attempt()
+
+    async def let_the_first_go_on() -> None:
+        await first.go_on()
+
+    if goes_on == "after it committed":
+        second.committed = let_the_first_go_on
+    sink = DirectorySink(DirectoryOptions(path=place))
+    delivering = asyncio.ensure_future(sink.deliver(replace(make(), attempt=second.number), second))
+    if goes_on == "before it commits":
+        await first.go_on()
+    outcome = await delivering
+    if isinstance(outcome, Temporary):  # both were at it in the same moment
+        outcome = await sink.deliver(replace(make(), attempt=second.number), second)
+    await sink.close()
+    assert isinstance(outcome, Delivered)
+    take_all(place, taken)
+    await first.go_on()
+    take_all(place, taken)
+    assert len(list(taken.iterdir())) == 1
+    assert list(place.iterdir()) == []

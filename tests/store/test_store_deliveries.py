@@ -284,3 +284,16 @@ async def test_a_checkpoint_is_kept_and_replaced(db: Database, now: datetime) ->
     await db.write(set_checkpoint, delivery, "zaak", {"url": "2"}, now)
     assert await db.read(get_checkpoint, delivery, "zaak") == {"url": "2"}
     assert [checkpoint.step for checkpoint in await db.read(checkpoints, delivery)] == ["zaak"]
+
+
+async def test_a_checkpoint_is_taken_only_from_who_holds_the_job(db: Database, now: datetime) -> None:
+    delivery = await announced(db, now)
+    held = await claimed(db, now, "collect")
+    await db.write(set_checkpoint, delivery, "staged", {"by": 1}, now, holder=held)
+    later = now + timedelta(minutes=2)
+    (taken_over,) = await db.write(claim_jobs, "w2", later, timedelta(seconds=60), 1, (), ("collect",))
+    with pytest.raises(LeaseLost):
+        await db.write(set_checkpoint, delivery, "staged", {"by": 2}, later, holder=held)
+    assert await db.read(get_checkpoint, delivery, "staged") == {"by": 1}
+    await db.write(set_checkpoint, delivery, "staged", {"by": 3}, later, holder=taken_over)
+    assert await db.read(get_checkpoint, delivery, "staged") == {"by": 3}
