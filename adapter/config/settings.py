@@ -228,6 +228,7 @@ class LimitsConfig(_Section):
     """``[limits]``: how much is worked on at the same time, and beyond what a partner is told to come again later."""
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    connections: Annotated[int, Field(ge=1, le=60_000)] = 768
     requests: Annotated[int, Field(ge=1, le=10_000)] = 512
     requests_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 256
     backlog: Annotated[int, Field(ge=1)] = 200_000

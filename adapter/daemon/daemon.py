@@ -18,6 +18,7 @@ from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
 from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
 from adapter.daemon.draining import CUT, Drain
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
@@ -62,6 +63,9 @@ STOP: Final = timedelta(seconds=50)
 
 IDLE: Final = 75.0
 """Seconds that a connection may take to bring the head of its next request (TRN-22)."""
+
+_ADMIN_CONNECTIONS: Final = 128
+"""Connections to the admin listener at a time: its users are few."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
@@ -228,14 +232,27 @@ class Daemon:
         intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
         plain = ebms.tls is None and receiver.test
         endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
-        self.ebms_port = await self._listen(endpoint.application(), ebms.listen, ebms.tls, trust)
+        keeper = self._doorkeeper(self.config.limits.connections, "ebms")
+        self.ebms_port = await self._listen(endpoint.application(), keeper, ebms.listen, ebms.tls, trust)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
         app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
-        self.admin_port = await self._listen(app, self.config.admin.listen, self.config.admin.tls, None)
+        admin = self.config.admin
+        keeper = self._doorkeeper(_ADMIN_CONNECTIONS, "admin")
+        self.admin_port = await self._listen(app, keeper, admin.listen, admin.tls, None)
+
+    def _doorkeeper(self, limit: int, listener: str) -> Doorkeeper:
+        metrics = self.metrics
+        turned_away = metrics.connections_turned_away_total.labels(listener=listener)
+        return Doorkeeper(limit, metrics.connections.labels(listener=listener), turned_away)
 
     async def _listen(
-        self, app: web.Application, listen: Listen, tls: TlsConfig | None, trust: TrustStore | None
+        self,
+        app: web.Application,
+        keeper: Doorkeeper,
+        listen: Listen,
+        tls: TlsConfig | None,
+        trust: TrustStore | None,
     ) -> int:
         """Listen, and return the port."""
         context = None
@@ -254,9 +271,13 @@ class Daemon:
         )
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context, reuse_address=True)
-        await site.start()
-        self._closing.push_async_callback(drain.close, site, runner, REQUEST_GRACE)
+        sites = [
+            web.SockSite(runner, door, ssl_context=context, backlog=BACKLOG)
+            for door in await open_doors(listen, keeper)
+        ]
+        for site in sites:
+            await site.start()
+        self._closing.push_async_callback(drain.close, sites, runner, REQUEST_GRACE)
         return int(runner.addresses[0][1])
 
 

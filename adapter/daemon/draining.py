@@ -6,6 +6,7 @@ nothing runs in it any more.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -25,9 +26,10 @@ class Drain:
         self._idle.set()
         app.middlewares.insert(0, self._middleware())
 
-    async def close(self, site: web.BaseSite, runner: web.AppRunner, grace: timedelta) -> None:
+    async def close(self, sites: Sequence[web.BaseSite], runner: web.AppRunner, grace: timedelta) -> None:
         """Take no connection any more, let requests end within a grace, then cut off what is left."""
-        await site.stop()
+        for site in sites:
+            await site.stop()
         with contextlib.suppress(TimeoutError):  # what is left is cut off by the following
             async with asyncio.timeout(grace.total_seconds()):
                 await self._idle.wait()

@@ -58,6 +58,10 @@ class Metrics:
             "receive_seconds", "Time from the first octet of a message to its HTTP answer.", "authority"
         )
         self.receiving = self._gauge("receiving", "HTTP requests on the ebMS endpoint in progress.")
+        self.connections = self._gauge("connections", "Connections to a listener that are open.", "listener")
+        self.connections_turned_away_total = self._counter(
+            "connections_turned_away_total", "Connections that a listener had no room for.", "listener"
+        )
         self.refused_total = self._counter(
             "refused_total", "Requests and messages refused, by reason.", "reason"
         )
