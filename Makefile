@@ -5,11 +5,12 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit bench lock clean
+.PHONY: help install demo test lint types unit chaos bench lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
 	@echo "make test   lint, floors, types and every test"
+	@echo "make chaos  hundreds of kills under load, and overload; CHAOS='--kills 1000 --json FILE' for more"
 	@echo "make bench  messages per second, CPU and memory on this machine, as a table"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
 
@@ -36,6 +37,9 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest
+
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

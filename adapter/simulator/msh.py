@@ -70,6 +70,7 @@ class SimulatedMsh:
     sent: dict[str, SentMessage] = field(default_factory=dict)
     received: list[ReceivedSignal] = field(default_factory=list)
     taken: list[TakenMessage] = field(default_factory=list)
+    _by_reference: dict[str | None, list[ReceivedSignal]] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _client: HttpClient | None = None
     _tasks: set[asyncio.Task[SentMessage]] = field(default_factory=set)
@@ -151,7 +152,7 @@ class SimulatedMsh:
             await self._changed.wait_for(lambda: len(self._about(ref_to_message_id)) >= number)
 
     def _about(self, ref_to_message_id: str) -> list[ReceivedSignal]:
-        return [signal for signal in self.received if signal.ref_to_message_id == ref_to_message_id]
+        return self._by_reference.get(ref_to_message_id, [])
 
     # --- sending
 
@@ -295,6 +296,7 @@ class SimulatedMsh:
         )
         async with self._changed:
             self.received.append(signal)
+            self._by_reference.setdefault(signal.ref_to_message_id, []).append(signal)
             self._changed.notify_all()
 
     async def _pong(self, agreement: Agreement, ping: Envelope) -> web.Response:

@@ -47,6 +47,9 @@ class Mischief:
     api_cut: float = 0.05
 
 
+NO_MISCHIEF = Mischief(**dict.fromkeys(Mischief.__dataclass_fields__, 0.0))
+
+
 @dataclass(slots=True)
 class Counts:
     """What the partners did and met."""

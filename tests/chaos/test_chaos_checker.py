@@ -13,12 +13,10 @@ import pytest
 
 from adapter.simulator import SimulatedDso
 from tests.chaos.checker import Believed, Report, check, read_sinks, read_spool, read_sqlite
-from tests.chaos.partner import Mischief, Partners
+from tests.chaos.partner import NO_MISCHIEF, Partners
 from tests.chaos.stage import STAM, Stage, build_stage
 from tests.e2e.conftest import Adapter, until
 from tests.postgresql import apart
-
-NO_MISCHIEF = Mischief(**dict.fromkeys(Mischief.__dataclass_fields__, 0.0))
 
 
 @dataclass(frozen=True)
