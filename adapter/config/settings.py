@@ -234,6 +234,7 @@ class LimitsConfig(_Section):
     backlog: Annotated[int, Field(ge=1)] = 200_000
     backlog_per_authority: Annotated[int, Field(ge=1)] = 50_000
     spool: ByteSize | None = None
+    spool_per_authority: ByteSize | None = None
     free: ByteSize = 256 * 1024 * 1024
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapter.config import LimitsConfig
 from adapter.msh import Load, Pressure, Room
 from adapter.observe import Metrics, get_logger
-from adapter.store import Database, Spool, StoreProblem, count_waiting, spooled_octets
+from adapter.store import Database, Spool, StoreProblem, count_waiting, spooled_octets, spooled_per_authority
 
 log = get_logger(__name__)
 
@@ -27,6 +28,7 @@ def room_of(limits: LimitsConfig) -> Room:
         backlog=limits.backlog,
         backlog_per_authority=limits.backlog_per_authority,
         spool=limits.spool,
+        spool_per_authority=limits.spool_per_authority,
         free=limits.free,
     )
 
@@ -37,16 +39,19 @@ async def watch_load(db: Database, spool: Spool, state: Path, pressure: Pressure
     What is free is that of the disk of the spool; where it has none, that of the state directory.
     """
     number, size = 0, 0
+    size_of_each: Mapping[str, int] = {}
     while True:
         try:
             backlog = await db.read(count_waiting)
             if number % _SPOOL_EVERY == 0:
                 size = await _size_of(spool, db)
                 metrics.spool_bytes.set(size)
+                if pressure.room.spool_per_authority is not None:
+                    size_of_each = await db.read(spooled_per_authority)
             free = await spool.free()
             if free is None:
                 free = (await asyncio.to_thread(shutil.disk_usage, state)).free
-            pressure.load = Load(backlog=backlog, spool=size, free=free)
+            pressure.load = Load(backlog=backlog, spool=size, spool_of=size_of_each, free=free)
         except (StoreProblem, SQLAlchemyError, OSError) as problem:
             log.warning("the load cannot be measured now", action="load.not_measured", reason=str(problem))
         number += 1

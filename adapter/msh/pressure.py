@@ -21,7 +21,7 @@ class Overloaded(Exception):
 @dataclass(frozen=True, slots=True)
 class Room:
     """How much there may be: requests at a time, in all and of one partner; jobs that wait, of one authority and in
-    all; octets in the spool; octets that must stay free on its disk.
+    all; octets in the spool, in all and of one authority; octets that must stay free on its disk.
     """
 
     requests: int = 512
@@ -29,6 +29,7 @@ class Room:
     backlog: int = 200_000
     backlog_per_authority: int = 50_000
     spool: int | None = None
+    spool_per_authority: int | None = None
     free: int = 256 * 1024 * 1024
 
 
@@ -38,6 +39,7 @@ class Load:
 
     backlog: Mapping[str, int] = field(default_factory=dict)
     spool: int = 0
+    spool_of: Mapping[str, int] = field(default_factory=dict)
     free: int | None = None
 
 
@@ -67,6 +69,9 @@ class Pressure:
         waiting = self.load.backlog.get(authority, 0)
         if waiting >= self.room.backlog_per_authority:
             raise Overloaded("backlog", f"{waiting} jobs of authority {authority} wait: see why")
+        held, room = self.load.spool_of.get(authority, 0), self.room.spool_per_authority
+        if room is not None and held >= room:
+            raise Overloaded("spool", f"the spool holds {held // 2**20} MiB of authority {authority}")
         total = sum(self.load.backlog.values())
         if total >= self.room.backlog:
             raise Overloaded("backlog", f"{total} jobs wait")

@@ -194,6 +194,7 @@ from adapter.store.spool import (
     Stored,
     named_keys,
     spooled_octets,
+    spooled_per_authority,
 )
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
@@ -407,6 +408,7 @@ __all__ = [
     "skip_deliveries",
     "skip_delivery",
     "spooled_octets",
+    "spooled_per_authority",
     "store_kind",
     "submit_message",
     "unpark_jobs",

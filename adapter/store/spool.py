@@ -10,18 +10,18 @@ import hashlib
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, func, select, union, union_all
 
 from adapter.observe import get_logger
 from adapter.store.problems import SpoolDamaged, SpoolUnavailable, StoreProblem
-from adapter.store.schema import delivery_file, payload
+from adapter.store.schema import delivery, delivery_file, message, payload
 
 log = get_logger(__name__)
 
@@ -381,6 +381,20 @@ def spooled_octets(conn: Connection) -> int:
         ).scalar_one()
         for table in (payload, delivery_file)
     )
+
+
+def spooled_per_authority(conn: Connection) -> Mapping[str, int]:
+    """How many octets the contents of each authority have that rows name in the spool."""
+    sizes = union_all(
+        select(message.c.authority, payload.c.size)
+        .join(message, payload.c.message == message.c.id)
+        .where(payload.c.spool_key.is_not(None)),
+        select(delivery.c.authority, delivery_file.c.size)
+        .join(delivery, delivery_file.c.delivery == delivery.c.id)
+        .where(delivery_file.c.spool_key.is_not(None)),
+    ).subquery()
+    query = select(sizes.c.authority, func.sum(sizes.c.size)).group_by(sizes.c.authority)
+    return {authority: int(octets) for authority, octets in conn.execute(query)}
 
 
 async def to_the_end(work: Awaitable[R]) -> R:

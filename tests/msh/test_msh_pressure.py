@@ -59,6 +59,14 @@ def test_when_all_queues_together_are_too_long_everybody_waits(busy: tuple[Press
         pressure.check_authority("nobody")
 
 
+def test_an_authority_that_fills_the_spool_is_refused_and_no_other() -> None:
+    pressure = Pressure(Room(spool_per_authority=1000), Load(spool_of={"full": 1000, "empty": 999}))
+    with pytest.raises(Overloaded) as caught:
+        pressure.check_authority("full")
+    assert caught.value.reason == "spool"
+    pressure.check_authority("empty")
+
+
 @pytest.mark.parametrize(
     ("room", "load", "reason"),
     [

@@ -30,6 +30,7 @@ WITHOUT_DEFAULT = {
     "tls",
     "proxy",
     "spool",
+    "spool_per_authority",
     "sink",
     "s3",
 }

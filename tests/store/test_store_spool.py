@@ -11,13 +11,20 @@ import pytest
 from adapter.store import (
     Content,
     Database,
+    FileKind,
+    Flow,
+    NewDelivery,
+    NewFile,
     NewMessage,
     NewPayload,
+    Origin,
     SpoolDamaged,
     StoreProblem,
+    create_delivery,
     find_orphans,
     insert_message,
     spooled_octets,
+    spooled_per_authority,
 )
 from tests.spooled import known_spool_keys
 from tests.store.spools import LARGE, SpoolHouse, put
@@ -101,6 +108,25 @@ async def test_a_writer_takes_nothing_after_commit(spools: SpoolHouse) -> None:
     await writer.commit()
     with pytest.raises(StoreProblem):
         await writer.write(b"more")
+
+
+async def test_what_is_in_the_spool_is_counted_for_each_authority(
+    spools: SpoolHouse, db: Database, now: datetime, new_message: Callable[..., NewMessage]
+) -> None:
+    small, big, fetched = [await put(spools.spool, BIG[:size]) for size in (500, 200_000, 300_000)]
+    one, other = new_message(authority="one"), new_message(authority="other")
+    await db.write(insert_message, one, None, now, payloads=(NewPayload(small), NewPayload(big)))
+    await db.write(insert_message, other, None, now, payloads=(NewPayload(small),))
+    delivery = NewDelivery(
+        authority="one",
+        sink="archief",
+        flow=Flow.STAM,
+        origin=Origin.NOTIFICATION,
+        verzoeknummer="2023073100048",
+        files=(NewFile(FileKind.PDF, content=fetched),),
+    )
+    await db.write(create_delivery, delivery, None, now)
+    assert await db.read(spooled_per_authority) == {"one": 500_000}
 
 
 async def test_many_contents_are_written_at_a_time(spools: SpoolHouse) -> None:
