@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,13 +19,10 @@ from adapter.simulator import Faults, SimulatedDso
 from tests.chaos.checker import Report
 from tests.chaos.hosts import LEASE_SECONDS, NEVER, Host
 from tests.chaos.partner import Counts, Partners
-from tests.chaos.stage import STAM, Stage
+from tests.chaos.stage import SETTLING, STAM, Stage
 from tests.e2e.conftest import until
 from tests.e2e.test_e2e_kills import POINTS, label
 from tests.e2e.test_e2e_shared import Balancer
-
-SETTLING = 120.0
-"""Seconds in which, after the last kill, all must be acknowledged and delivered."""
 
 _LABELS = sorted({label(point) for point in POINTS})
 _STARTING, _MOMENT, _STEP, _PAUSE = "while starting", "at a moment", "at a step", "after a pause"
@@ -49,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a campaign came to; `kills` by the step at which they came, or "moment"."""
+    """What a campaign came to; `kills` by the step or the way in which they came."""
 
     plan: Plan
     database: str
@@ -68,7 +65,12 @@ async def run_campaign(stage: Stage, plan: Plan) -> Outcome:
     hosts = [Host(world) for world in stage.hosts]
     victims = [Victim(host, Random(chance.random()), pauses=len(hosts) > 1) for host in hosts]
     kills: Counter[str] = Counter()
-    async with SimulatedDso(stage.world) as dso, _address(stage), _ended(hosts), Consumer(stage, chance):
+    async with (
+        SimulatedDso(stage.world) as dso,
+        _address(stage),
+        _ended(hosts),
+        Consumer(stage, Random(plan.seed)),
+    ):
         partners = Partners(dso, STAM, chance)
         load = asyncio.create_task(partners.work(plan.senders))
         try:
@@ -82,7 +84,7 @@ async def run_campaign(stage: Stage, plan: Plan) -> Outcome:
         finally:
             load.cancel()
         _end_mischief(dso.faults)
-        await until(lambda: _is_settled(stage), SETTLING)
+        await until(stage.is_settled, SETTLING)
         await asyncio.gather(*(host.stop() for host in hosts))
         await _sweep(stage, hosts[0])
     store = await stage.store()
@@ -131,14 +133,13 @@ class Victim:
 
     async def _pause(self) -> str:
         """Stand still as the machine of a host may, and go on as if nothing had been, until it dies after all."""
+        before, still, after = (self.chance.uniform(*bounds) for bounds in (_LIVES, _PAUSES, _LIVES))
         self.host.start()
-        if await self.host.until_ready_or_dead() and not await self.host.until_dead(
-            self.chance.uniform(*_LIVES)
-        ):
+        if await self.host.until_ready_or_dead() and not await self.host.until_dead(before):
             self.host.signal(signal.SIGSTOP)
-            await asyncio.sleep(self.chance.uniform(*_PAUSES))
+            await asyncio.sleep(still)
             self.host.signal(signal.SIGCONT)
-            await self.host.until_dead(self.chance.uniform(*_LIVES))
+            await self.host.until_dead(after)
         await self.host.kill()
         return _PAUSE
 
@@ -157,7 +158,8 @@ class Consumer:
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await self._task
 
     async def _work(self) -> None:
         while True:
@@ -185,10 +187,6 @@ def _end_mischief(faults: Faults) -> None:
     """What was still to go wrong does not."""
     faults.late_acknowledgment = faults.cut_message = faults.unavailable = 0
     faults.cut.clear()
-
-
-async def _is_settled(stage: Stage) -> bool:
-    return not (await stage.store()).jobs
 
 
 async def _sweep(stage: Stage, host: Host) -> None:

@@ -24,7 +24,7 @@ from adapter.simulator import SimulatedDso, World
 from tests.chaos.checker import Report
 from tests.chaos.hosts import Host
 from tests.chaos.partner import NO_MISCHIEF, Announced, Counts, Partners
-from tests.chaos.stage import STAM, Stage, build_stage
+from tests.chaos.stage import SETTLING, STAM, build_stage
 from tests.e2e.conftest import until
 
 CONNECTIONS = 50
@@ -49,7 +49,6 @@ each kind: room for the requests and connections that are allowed, and for what 
 _INTERMEDIARY_OIN = "00000099000000002000"
 _SIZES = (5_000, 150_000, 1_000_000)
 _NO_ANSWER = 5.0
-_SETTLING = 120.0
 _TRICKLE = (
     b'POST /ebms HTTP/1.1\r\nHost: localhost\r\nSOAPAction: "ebXML"\r\nContent-Length: 1000000\r\n'
     b'Content-Type: multipart/related; type="text/xml"; boundary="b"\r\n\r\n--b\r\n'
@@ -100,12 +99,12 @@ async def overload(directory: Path, seconds: float, *, senders: int = 8, seed: i
             first = [await partners.announce(authority) for authority in stage.world.authorities]
             for one in first:
                 await partners.deliver(one)
-            await until(lambda: _is_settled(stage), _SETTLING)
+            await until(stage.is_settled, SETTLING)
             watched.memory_before = watched.memory_peak = _memory(host.pid)
             async with _troubled(host, watched, makelaar, first[2]):
                 await _besiege(host.world.ports.adapter, watched, seconds / 4)
                 await _flood(dso, partners, senders, seconds)
-            await until(lambda: _is_settled(stage), _SETTLING)
+            await until(stage.is_settled, SETTLING)
             refused = await _refused(host)
             await host.stop()
         finally:
@@ -130,7 +129,7 @@ async def _flood(dso: SimulatedDso, partners: Partners, senders: int, seconds: f
         dso.faults.unavailable = 0
         await asyncio.wait((load,), timeout=seconds / 2)
         partners.stop()
-        async with asyncio.timeout(_SETTLING):
+        async with asyncio.timeout(SETTLING):
             await load
     finally:
         load.cancel()
@@ -246,10 +245,6 @@ def _let_an_intermediary_act(world: World) -> ssl.SSLContext:
     table = f'\n[authorities.{one.name}.agreements."{one.cpa_id}"]\nacts_for = ["{_INTERMEDIARY_OIN}"]\n'
     world.config.write_text(world.config.read_text() + table)
     return client_context(keys, world.trust)
-
-
-async def _is_settled(stage: Stage) -> bool:
-    return not (await stage.store()).jobs
 
 
 async def _refused(host: Host) -> dict[str, float]:

@@ -10,6 +10,9 @@ from tests.chaos.checker import Report, Store, check, read_postgres, read_sinks,
 from tests.chaos.partner import Partners
 from tests.e2e.test_e2e_shared import host
 
+SETTLING = 120.0
+"""Seconds in which, after the last fault, all must be acknowledged and delivered."""
+
 STAM = frozenset({"stamdorp", "stamstad"})
 
 PLANS: Mapping[str, AgreementPlan] = {
@@ -40,6 +43,10 @@ class Stage:
         places = {one.name: (one.sink, self.taken / one.name) for one in self.world.authorities}
         return check(partners.believed(), await self.store(), read_sinks(places), read_spool(self.spool))
 
+    async def is_settled(self) -> bool:
+        """Whether no job waits, runs or is parked."""
+        return not (await self.store()).jobs
+
     async def store(self) -> Store:
         """What the store says."""
         if self.url == "sqlite":
@@ -66,8 +73,7 @@ def _adapt(world: World) -> None:
     text = world.config.read_text().replace('max = "1m"', 'max = "2s"')
     before, *sections = text.split("\n[authorities.")
     changed = []
-    name = ""
     for section in sections:
-        name = section.partition("]")[0].split(".")[0] or name
+        name = section.partition("]")[0].partition(".")[0]
         changed.append(section.replace('flow = "stam"', f'flow = "{"stam" if name in STAM else "message"}"'))
     world.config.write_text("\n[authorities.".join([before, *changed]))

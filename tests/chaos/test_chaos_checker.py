@@ -54,11 +54,7 @@ async def run(directory: Path) -> tuple[Stage, list[Believed]]:
         await adapter.start()
         for authority in stage.world.authorities:
             await partners.deliver(await partners.announce(authority))
-
-        async def settled() -> bool:
-            return not (await stage.store()).jobs
-
-        await until(settled)
+        await until(stage.is_settled)
         assert await adapter.stop() == 0
     return stage, partners.believed()
 

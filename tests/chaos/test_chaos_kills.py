@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.chaos.campaign import Outcome, Plan, run_campaign
 from tests.chaos.stage import build_stage
 
-PLAN = Plan(kills=8, seed=1)
+PLAN = Plan(kills=6, seed=1)
 
 
 def assert_nothing_went_wrong(outcome: Outcome) -> None:
