@@ -205,8 +205,7 @@ async def _ended(hosts: list[Host]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for host in hosts:
-            host.end()
+        await asyncio.gather(*(host.end() for host in hosts))
 
 
 @asynccontextmanager

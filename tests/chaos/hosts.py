@@ -9,15 +9,14 @@ import multiprocessing
 import os
 import signal
 import sys
+from asyncio.subprocess import Process
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-
-import aiohttp
+from typing import cast
 
 from adapter.cli.run import run_daemon
-from adapter.simulator import World
-from tests.e2e.conftest import START, until
+from adapter.simulator import AdapterEnded, AdapterProcess, World
 from tests.e2e.killable import LEASE, KillSwitch, materials
 
 NEVER = "none"
@@ -36,63 +35,37 @@ class Host:
     """One host; `world` has its ports and its state directory."""
 
     world: World
-    process: ForkServerProcess | None = None
-
-    @property
-    def log(self) -> str:
-        return _log(self.world.directory).read_text(errors="replace")
+    adapter: AdapterProcess | None = None
 
     @property
     def pid(self) -> int:
-        pid = self._running().pid
-        if pid is None:
-            raise RuntimeError("the process was not started")
-        return pid
+        return self._running().pid
 
     def start(self, point: str = NEVER) -> None:
         """Start the daemon, which kills itself at a point; it is not ready yet."""
-        process = _forking.Process(target=_run, args=(self.world.config, point))
+        process = _forking.Process(target=_run, args=(self.world.config, self.world.adapter_log, point))
         process.start()
-        self.process = process
-
-    async def is_ready(self) -> bool:
-        """Whether the daemon answers that it is ready."""
-        url = f"http://127.0.0.1:{self.world.ports.admin}/health/ready"
-        try:
-            async with aiohttp.ClientSession() as session, session.get(url) as response:
-                return response.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+        self.adapter = AdapterProcess(self.world, cast(Process, _Forked(process)))
 
     async def until_ready(self) -> None:
-        """Wait until the daemon is ready. Raises Crashed where it ends before that."""
-        if not await self.until_ready_or_dead():
-            raise Crashed(self.log[-5000:])
+        """Wait until the daemon is ready. Raises AdapterEnded where it ends before that."""
+        await self._running().until_ready()
 
     async def until_ready_or_dead(self) -> bool:
         """Wait until the daemon is ready, or dead before it is; return whether it is ready."""
-        process = self._running()
-
-        async def either() -> bool:
-            return not process.is_alive() or await self.is_ready()
-
-        await until(either, START)
-        return process.is_alive()
+        try:
+            await self.until_ready()
+        except AdapterEnded:
+            return False
+        return True
 
     async def until_dead(self, seconds: float) -> bool:
         """Wait until the daemon is dead, at most so long; return whether it is."""
-        process = self._running()
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(process.sentinel, ended.set)
         try:
             async with asyncio.timeout(seconds):
-                await ended.wait()
+                await self._running().wait()
         except TimeoutError:
             return False
-        finally:
-            loop.remove_reader(process.sentinel)
-        process.join()
         return True
 
     def signal(self, number: signal.Signals) -> None:
@@ -101,39 +74,57 @@ class Host:
 
     async def kill(self) -> None:
         """Kill the daemon, if it still lives. Raises Crashed where it ended in any other way than by SIGKILL."""
-        process = self._running()
-        process.kill()
-        await self.until_dead(START)
-        if process.exitcode != -signal.SIGKILL:
-            raise Crashed(self.log[-5000:])
+        self._expect(await self._running().kill(), -signal.SIGKILL)
 
     async def stop(self) -> None:
         """Stop the daemon as systemd does. Raises Crashed where it does not stop in good order."""
-        process = self._running()
-        process.terminate()
-        if not await self.until_dead(START) or process.exitcode != 0:
-            raise Crashed(self.log[-5000:])
+        self._expect(await self._running().stop(), 0)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Leave no process behind."""
-        if self.process is not None and self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        if self.adapter is not None:
+            await self.adapter.kill()
 
-    def _running(self) -> ForkServerProcess:
-        if self.process is None:
+    def _expect(self, found: int, expected: int) -> None:
+        if found != expected:
+            log = self.world.adapter_log.read_text(errors="replace")
+            raise Crashed(f"the daemon ended with {found} instead of {expected}: {log[-5000:]}")
+
+    def _running(self) -> AdapterProcess:
+        if self.adapter is None:
             raise RuntimeError("the daemon of this host was not started yet")
-        return self.process
+        return self.adapter
 
 
-def _log(directory: Path) -> Path:
-    return directory / "adapter.log"
+class _Forked:
+    """A forked process as asyncio has processes."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.terminate = process.terminate
+        self.kill = process.kill
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    async def wait(self) -> int | None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._process.sentinel, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(self._process.sentinel)
+        self._process.join()
+        return self._process.exitcode
 
 
-def _run(config: Path, point: str) -> None:
+def _run(config: Path, log: Path, point: str) -> None:
     """What the process does."""
-    with _log(config.parent).open("ab") as log:
-        os.dup2(log.fileno(), sys.stdout.fileno())
-        os.dup2(log.fileno(), sys.stderr.fileno())
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
     os.environ[LEASE] = str(LEASE_SECONDS)
     run_daemon(config, materials(KillSwitch(point, config.parent / "trace")))

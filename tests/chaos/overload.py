@@ -108,7 +108,7 @@ async def overload(directory: Path, seconds: float, *, senders: int = 8, seed: i
             refused = await _refused(host)
             await host.stop()
         finally:
-            host.end()
+            await host.end()
     store = await stage.store()
     return Endured(
         seconds=time.monotonic() - begun,
