@@ -27,9 +27,9 @@ from tests.e2e.test_e2e_shared import Balancer
 _LABELS = sorted({label(point) for point in POINTS})
 _STARTING, _MOMENT, _STEP, _PAUSE = "while starting", "at a moment", "at a step", "after a pause"
 _STARTS = (0.05, 0.6)  # seconds after the start of the process
-_LIVES = (0.1, 1.5)  # seconds after it is ready
-_TIMES = (1, 15)  # the n-th time that a step is made
-_TOO_LONG = 2.5  # seconds: a step that was not reached by then is a moment after all
+_LIVES = (0.1, 2.0)  # seconds after it is ready
+_TIMES = (1, 10)  # the n-th time that a step is made
+_TOO_LONG = 3.0  # seconds: a step that was not reached by then is a moment after all
 _DOWN = (0.0, 0.3)
 _PAUSES = (LEASE_SECONDS, 2 * LEASE_SECONDS)  # so long that another daemon takes the jobs over
 _SWEPT_AFTER = 2 * 24 * 3600  # older than what a daemon spares in a spool that it shares
