@@ -96,10 +96,15 @@ class DirectorySink:
         try:
             staged = checkpoint.get(_STAGED)
             if staged is None:
-                return await self._deliver(handover, checkpoint)
-            return await self._run(self._publish, handover, staged)
+                outcome = await self._deliver(handover, checkpoint)
+            else:
+                outcome = await self._run(self._publish, handover, staged)
         except OSError as error:
             return Temporary(_reason(error, self.path))
+        if isinstance(outcome, Delivered) and handover.attempt > 1:
+            # an attempt before this one may have begun anew after this one began, and may have been killed since
+            await self._tidy(handover)
+        return outcome
 
     async def probe(self) -> None:
         """Checks that the path is a directory we may write in; makes nothing."""

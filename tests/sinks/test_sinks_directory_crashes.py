@@ -311,3 +311,19 @@ async def test_an_attempt_that_stood_still_does_no_harm_to_the_one_that_took_ove
     take_all(place, taken)
     assert len(list(taken.iterdir())) == 1
     assert list(place.iterdir()) == []
+
+
+async def test_what_an_attempt_wrote_that_was_overtaken_and_then_killed_is_removed(place: Path) -> None:
+    fence = Fence()
+    fence.attempt()
+    second = fence.attempt()
+
+    async def the_first_writes_and_is_killed() -> None:
+        (place / f".{make().key}.1").mkdir()
+        (place / f".{make().key}.1" / "verzoek.xml").write_bytes(b"<verzoek/>")
+
+    second.committed = the_first_writes_and_is_killed
+    sink = DirectorySink(DirectoryOptions(path=place))
+    assert isinstance(await sink.deliver(replace(make(), attempt=second.number), second), Delivered)
+    await sink.close()
+    assert [path.name for path in place.iterdir()] == [make().key]
