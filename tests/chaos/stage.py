@@ -8,7 +8,7 @@ from adapter.simulator import AgreementPlan, World, create_world
 from cpa import Profile, SyncReplyMode
 from tests.chaos.checker import Report, Store, check, read_postgres, read_sinks, read_spool, read_sqlite
 from tests.chaos.partner import Partners
-from tests.e2e.test_e2e_shared import host
+from tests.e2e.test_e2e_shared import host, with_spool
 
 SETTLING = 120.0
 """Seconds in which, after the last fault, all must be acknowledged and delivered."""
@@ -63,9 +63,10 @@ def build_stage(directory: Path, url: str = "sqlite", *, hosts: int = 1, limits:
         (directory / "taken" / name).mkdir(parents=True)
     if hosts == 1:
         return Stage(world, (world,), url, directory / "var" / "spool")
-    (directory / "spool").mkdir(mode=0o700)
-    several = tuple(host(world, f"host-{number}") for number in range(1, hosts + 1))
-    return Stage(world, several, url, directory / "spool")
+    spool = directory / "spool"
+    spool.mkdir(mode=0o700)
+    several = tuple(with_spool(host(world, f"host-{number}"), spool) for number in range(1, hosts + 1))
+    return Stage(world, several, url, spool)
 
 
 def _adapt(world: World) -> None:
