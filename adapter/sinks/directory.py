@@ -1,11 +1,12 @@
 """The directory sink: each delivery becomes one directory, which is there completely or not at all.
 
-Files and then `manifest.json` are written and fsynced in `<path>/.<key>.<attempt>/`; the names in it, and its own
-name in `<path>`, are fsynced; the checkpoint `staged` is committed; one rename gives it the name `<key>`; and an
-fsync of `<path>` makes that last. Whoever collects the directories may take one the moment it has its name.
-So after a crash, where `.key.n` is what the attempt that is named in the checkpoint made:
+Files and then `manifest.json` are written and fsynced in `<path>/.<key>/` (in a later attempt `.<key>.<attempt>/`); the
+names in it, and its own name in `<path>`, are fsynced; the checkpoint `staged` is committed; one rename gives it the
+name `<key>`; and an fsync of `<path>` makes that last. Whoever collects the directories may take one the moment it has
+its name.
+So after a crash, where `.key` is what the attempt that is named in the checkpoint made:
 
-    checkpoint `staged`   `.key.n`  `key`      what happened, and what is done
+    checkpoint `staged`   `.key`    `key`      what happened, and what is done
     no                    any       no         it was not complete: wiped and written again
     no                    any       yes        ours when the manifest says the same, else for an operator to decide
     yes                   yes       no         complete, not renamed: rename
@@ -186,7 +187,7 @@ class DirectorySink:
 
     def _publish(self, handover: Handover, staged: Mapping[str, Any]) -> Outcome:
         """From `staged` to delivered; blocking."""
-        staging, target = self._staging(handover, staged["attempt"]), self.path / handover.key
+        staging, target = self._staging(handover, staged.get("attempt", 1)), self.path / handover.key
         if self._disk.exists(staging):
             verdict = self._judge_existing(handover)
             if verdict is None:
@@ -235,7 +236,7 @@ class DirectorySink:
             self._disk.wipe(self._staging(handover, attempt))
 
     def _staging(self, handover: Handover, attempt: int) -> Path:
-        return self.path / f".{handover.key}.{attempt}"
+        return self.path / (f".{handover.key}" if attempt == 1 else f".{handover.key}.{attempt}")
 
     async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs a blocking function in a thread of this sink.

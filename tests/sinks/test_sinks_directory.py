@@ -118,7 +118,7 @@ async def test_a_leftover_that_is_a_link_is_removed_and_not_followed(
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_text("keep")
-    (place / f".{handover.key}.1").symlink_to(precious)
+    (place / f".{handover.key}").symlink_to(precious)
     assert isinstance(await sink_at(place).deliver(handover, checkpoint), Delivered)
     assert snapshot(precious) == {"file": b"keep"}
 

@@ -150,7 +150,7 @@ async def test_a_crash_around_the_commit_of_the_checkpoint_ends_in_one_complete_
     setattr(checkpoint, when, crash)
     with pytest.raises(SimulatedCrash):
         await attempt(place, checkpoint)
-    assert [path.name for path in place.iterdir()] == [f".{make().key}.1"]
+    assert [path.name for path in place.iterdir()] == [f".{make().key}"]
     setattr(checkpoint, when, lambda: None)
     assert isinstance(await attempt(place, checkpoint), Delivered)
     assert [path.name for path in place.iterdir()] == [make().key]
@@ -198,11 +198,11 @@ async def test_everything_is_on_the_disk_before_the_checkpoint_and_the_rename(
         ("sync", "tekening.pdf"),
         ("sync_directory", "bijlagen"),
         ("sync", "manifest.json"),
-        ("sync_directory", f".{key}.1"),
+        ("sync_directory", f".{key}"),
         ("sync_directory", place.name),
     ]
     assert "rename" not in {name for name, _ in at_commit}
-    assert disk.trace[-2:] == [("rename", f".{key}.1"), ("sync_directory", place.name)]
+    assert disk.trace[-2:] == [("rename", f".{key}"), ("sync_directory", place.name)]
 
 
 async def test_staged_and_taken_already_is_delivered_and_not_written_again(
@@ -319,8 +319,8 @@ async def test_what_an_attempt_wrote_that_was_overtaken_and_then_killed_is_remov
     second = fence.attempt()
 
     async def the_first_writes_and_is_killed() -> None:
-        (place / f".{make().key}.1").mkdir()
-        (place / f".{make().key}.1" / "verzoek.xml").write_bytes(b"<verzoek/>")
+        (place / f".{make().key}").mkdir()
+        (place / f".{make().key}" / "verzoek.xml").write_bytes(b"<verzoek/>")
 
     second.committed = the_first_writes_and_is_killed
     sink = DirectorySink(DirectoryOptions(path=place))
