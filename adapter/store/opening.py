@@ -16,6 +16,7 @@ from adapter.store.locking import lock_name
 from adapter.store.problems import StoreProblem
 from adapter.store.revisions import SchemaStatus, Step, current_revision, last_revision
 from adapter.store.sqlite import SqliteDatabase, sqlite_engine, sqlite_path
+from adapter.store.sqlite_errors import told_apart
 from adapter.store.urls import SQLITE_URL, is_postgres_url, shown_url
 
 R = TypeVar("R")
@@ -81,9 +82,10 @@ def migrate(url: str, state: Path, until: Step = Step.POST, *, alone: bool = Tru
     upgrade = partial(_upgrade, until=until, alone=alone)
     if is_postgres_url(url):
         return _on_postgres(url, upgrade)
-    engine = sqlite_engine(sqlite_path(state), writes=True)
+    path = sqlite_path(state)
+    engine = sqlite_engine(path, writes=True)
     try:
-        with engine.begin() as connection:
+        with told_apart(path), engine.begin() as connection:
             return upgrade(connection)
     finally:
         engine.dispose()
@@ -104,7 +106,7 @@ def schema_status(url: str, state: Path) -> SchemaStatus:
         return SchemaStatus.MISSING
     engine = sqlite_engine(path, writes=False)
     try:
-        with engine.connect() as connection:
+        with told_apart(path), engine.connect() as connection:
             return _status(connection)
     finally:
         engine.dispose()

@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from adapter.store.database import Database
 from adapter.store.lock import DaemonLock
 from adapter.store.problems import StoreClosed
+from adapter.store.sqlite_errors import told_apart
 from adapter.store.writer import Writer, raw_connection
 
 P = ParamSpec("P")
@@ -82,28 +83,43 @@ class SqliteDatabase(Database):
         self._closed = False
         self._readers = sqlite_engine(path, writes=False)
         self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
-        self._writer = Writer(sqlite_engine(path, writes=True), self.changes)
+        with told_apart(path):
+            self._writer = Writer(sqlite_engine(path, writes=True), self.changes)
 
     async def write(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run a function in a transaction; see `Database.write`."""
+        """Run a function in a transaction; see `Database.write`.
+
+        Raises:
+            StoreUnavailable: the database cannot be used now; nothing was written.
+            StoreUnknown: the disk failed; it may have been written, or not.
+
+        """
         self._check_open()
-        return await self._writer.submit(lambda connection: function(connection, *args, **kwargs))
+        with told_apart(self._path):
+            return await self._writer.submit(lambda connection: function(connection, *args, **kwargs))
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run a function over a consistent view; see `Database.read`."""
+        """Run a function over a consistent view; see `Database.read`.
+
+        Raises:
+            StoreUnavailable: the database cannot be used now.
+
+        """
         self._check_open()
         run = functools.partial(self._read, lambda connection: function(connection, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        with told_apart(self._path):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     async def tidy(self) -> bool:
         """Give free pages back and empty the write-ahead log, which holds octets that were deleted since."""
         while await self.write(_give_back):  # noqa: ASYNC110 - a rest between two transactions
             await asyncio.sleep(_PAUSE)
-        return await asyncio.to_thread(_empty_log, self._path)
+        with told_apart(self._path):
+            return await asyncio.to_thread(_empty_log, self._path)
 
     async def close(self) -> None:
         """Finish what was asked for, then let go of the files and the lock."""
@@ -114,7 +130,8 @@ class SqliteDatabase(Database):
 
     async def _changed_elsewhere(self) -> bool:
         self._check_open()
-        return await self._writer.look_elsewhere()
+        with told_apart(self._path):
+            return await self._writer.look_elsewhere()
 
     def _read(self, function: Callable[[Connection], R]) -> R:
         with self._readers.begin() as connection:

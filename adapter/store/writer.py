@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from adapter.store.database import Changes
 from adapter.store.problems import StoreClosed, StoreProblem
+from adapter.store.sqlite_errors import commit_failure
 
 R = TypeVar("R")
 
@@ -159,15 +160,18 @@ class Writer:
         before = self._raw.total_changes
         failed: dict[int, BaseException] = {}
         results: dict[int, Any] = {}
+        done = False
         try:
             with self._connection.begin():
                 for number, write in enumerate(writes):
                     self._run(number, write, results, failed)
+                done = True
         except BaseException as error:  # whatever it is, it belongs to those who wait for the commit
             if self._raw.in_transaction:  # SQLite leaves it open when COMMIT itself fails
                 self._raw.rollback()
+            cause = commit_failure(error) if done else error
             for number, write in enumerate(writes):
-                news.error(write.outcome, failed.get(number, error))
+                news.error(write.outcome, failed.get(number, cause))
             return
         if self._raw.total_changes != before:
             self._changes.announce()

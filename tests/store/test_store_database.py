@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from adapter.store import (
     Database,
     StoreClosed,
     StoreLocked,
     StoreProblem,
+    StoreUnavailable,
     daemon_is_running,
     open_database,
 )
@@ -145,7 +146,8 @@ async def test_a_full_disk_loses_the_whole_group_and_says_so_to_all(db: Database
     await queued(*writes)
     gate.opened.set()
     results = await asyncio.gather(held, *writes, return_exceptions=True)
-    assert isinstance(results[2], OperationalError)
+    assert isinstance(results[2], StoreUnavailable)
+    assert "free or add space" in str(results[2])
     there = await db.read(names)
     for result, name in ((results[1], "a"), (results[3], "c")):
         assert (name in there) == (result == name)
@@ -188,7 +190,7 @@ async def test_cancelling_does_not_interrupt_a_transaction_that_was_started(db: 
 
 
 async def test_a_read_cannot_write(db: Database) -> None:
-    with pytest.raises(DBAPIError, match=r"read-?only"):
+    with pytest.raises((DBAPIError, StoreUnavailable), match=r"read-?only"):
         await db.read(add, "a")
 
 
