@@ -195,10 +195,15 @@ def unpark_jobs(conn: Connection, kinds: Collection[str], subjects: Collection[i
     return len(rows)
 
 
-def release_jobs(conn: Connection, owner: str, ids: Collection[int] | None = None) -> int:
-    """Put back the jobs that `owner` holds (or only these of them), due as they were; return how many."""
+def release_jobs(
+    conn: Connection, owner: str, ids: Collection[int] | None = None, *, spare: Collection[int] = ()
+) -> int:
+    """Put back the jobs that `owner` holds (or only these of them, and not those to `spare`), due as they were.
+
+    Return how many.
+    """
     chosen = () if ids is None else (job.c.id.in_(ids),)
-    return _release(conn, *held_by(owner), *chosen)
+    return _release(conn, *held_by(owner), *chosen, job.c.id.not_in(spare))
 
 
 def release_all(conn: Connection) -> int:

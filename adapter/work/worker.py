@@ -147,6 +147,7 @@ class Worker:
         self._running: dict[int, tuple[Job, asyncio.Task[None]]] = {}
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._stopping = False
+        self._astray = False
         self._ended = asyncio.Event()
         self._rested_at = 0.0
 
@@ -202,6 +203,7 @@ class Worker:
             try:
                 await step()
             except Exception:  # logged, and tried again: the worker outlives a store that fails
+                self._astray = True  # a claim may have been committed
                 log.exception(
                     "the worker cannot reach the store; it tries again",
                     action="worker.failed",
@@ -211,6 +213,7 @@ class Worker:
 
     async def _dispatch(self) -> None:
         """Claim and start what there is room for, then wait until there may be more."""
+        await self._take_back()
         # the end of a job is news twice, by its commit and by its task: a rest makes one look of these
         await asyncio.sleep(self._rested_at - asyncio.get_running_loop().time())
         self._rested_at = asyncio.get_running_loop().time() + self._timing.rest.total_seconds()
@@ -221,6 +224,19 @@ class Worker:
             self._start(job)
         idle = self._timing.idle if due is None else min(self._timing.idle, due - now)
         await self._something_happens(seen, idle.total_seconds())
+
+    async def _take_back(self) -> None:
+        """After the store failed: put back what we claimed and do not run, rather than when its lease ends.
+
+        Only before claiming, so that nothing is on its way from the one state to the other.
+        """
+        if not self._astray:
+            return
+        await asyncio.sleep(self._timing.hiccup.total_seconds())
+        self._astray = False  # and True again where this fails
+        released = await self._db.write(release_jobs, self.owner, spare=tuple(self._running))
+        if released:
+            log.info("put back jobs whose end could not be stored", action="jobs.released", jobs=released)
 
     async def _claim(self, now: datetime) -> tuple[list[Job], datetime | None]:
         """Claim what there is room for; and when more is due, unless there is no room for it then."""
@@ -267,8 +283,9 @@ class Worker:
         if self._running.get(job.id, (None, None))[1] is task:
             del self._running[job.id]
         if not task.cancelled() and (error := task.exception()) is not None:
+            self._astray |= isinstance(error, StoreProblem)
             log.error(
-                "what became of a job could not be stored; it is run again when its lease ends",
+                "what became of a job could not be stored; it is run again, at the latest when its lease ends",
                 action="job.unsettled",
                 job=job.id,
                 kind=job.kind,

@@ -362,6 +362,28 @@ async def test_the_worker_outlives_a_store_that_fails(
     assert failures == []
 
 
+@pytest.mark.parametrize("is_done", [False, True], ids=["before the commit", "after the commit"])
+@pytest.mark.parametrize("of", ["_claim_and_look", "_apply"])
+async def test_a_job_that_the_store_failed_over_is_run_again_without_waiting_for_its_lease(
+    db: Database, clock: FakeClock, until: Until, monkeypatch: pytest.MonkeyPatch, of: str, is_done: bool
+) -> None:
+    real, failures = db.write, [StoreUnavailable("cut off")]
+
+    async def write(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if function.__name__ != of or not failures:
+            return await real(function, *args, **kwargs)
+        if is_done:
+            await real(function, *args, **kwargs)
+        raise failures.pop()
+
+    monkeypatch.setattr(db, "write", write)
+    quick = Timing(lease=timedelta(hours=9), hiccup=timedelta(milliseconds=1))
+    async with working(db, Recorder(), clock, timing=quick):
+        await add(db, clock)
+        await until(nothing_left(db))
+    assert failures == []
+
+
 async def test_a_full_lane_does_not_delay_a_job_that_becomes_due_in_another(
     db: Database, clock: FakeClock, until: Until
 ) -> None:
