@@ -225,7 +225,9 @@ class OutgoingConfig(_Section):
 
 
 class LimitsConfig(_Section):
-    """``[limits]``: how much is worked on at the same time, and beyond what a partner is told to come again later."""
+    """``[limits]``: how much is worked on at the same time and for how long, and beyond what a partner is told to come
+    again later.
+    """
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
     connections: Annotated[int, Field(ge=1, le=60_000)] = 768
@@ -236,6 +238,7 @@ class LimitsConfig(_Section):
     spool: ByteSize | None = None
     spool_per_authority: ByteSize | None = None
     free: ByteSize = 256 * 1024 * 1024
+    delivery_time: Duration = timedelta(hours=1)
 
 
 class AgreementConfig(_Section):

@@ -161,7 +161,12 @@ class Daemon:
             JobKind.RECONCILE: reconciler,
             JobKind.COLLECT: Collector(db, spool, sources.source, self.metrics, clock),
             JobKind.DELIVER: Deliverer(
-                db, spool, lambda authority, name: sinks.get((authority, name)), self.metrics, clock
+                db,
+                spool,
+                lambda authority, name: sinks.get((authority, name)),
+                self.metrics,
+                clock,
+                config.limits.delivery_time,
             ),
         }
         worker = self._worker(db, handlers)

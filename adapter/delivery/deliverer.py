@@ -1,8 +1,10 @@
 """The job that hands one delivery to its sink and records what came of it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -46,16 +48,31 @@ Clock = Callable[[], datetime]
 SinkLookup = Callable[[str, str], Sink | None]
 """The sink of an authority by its name, as the configuration is now; None when there is none."""
 
+LONGEST: Final = timedelta(hours=1)
+"""How long one attempt may take, unless the configuration says otherwise."""
+
 
 class Deliverer:
-    """The handler of jobs of kind `deliver`; the subject of such a job is a delivery."""
+    """The handler of jobs of kind `deliver`; the subject of such a job is a delivery.
 
-    def __init__(self, db: Database, spool: Spool, sinks: SinkLookup, metrics: Metrics, clock: Clock) -> None:
+    An attempt that takes longer than `longest` is ended, and made again later.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        spool: Spool,
+        sinks: SinkLookup,
+        metrics: Metrics,
+        clock: Clock,
+        longest: timedelta = LONGEST,
+    ) -> None:
         self._db = db
         self._spool = spool
         self._sinks = sinks
         self._metrics = metrics
         self._clock = clock
+        self._longest = longest
 
     async def __call__(self, job: Job) -> JobOutcome:
         """Makes one attempt.
@@ -102,7 +119,8 @@ class Deliverer:
 
     async def _call(self, sink: Sink, handover: Handover, checkpoint: "StoreCheckpoint") -> Outcome:
         try:
-            return await sink.deliver(handover, checkpoint)
+            async with asyncio.timeout(self._longest.total_seconds()) as allowed:
+                return await sink.deliver(handover, checkpoint)
         except ContentDamaged as damage:
             return Permanent(str(damage))
         except ContentUnavailable as problem:
@@ -110,6 +128,11 @@ class Deliverer:
         except LeaseLost:
             raise  # another worker has the delivery now, and whatever this attempt came to is void
         except Exception as error:
+            if isinstance(error, TimeoutError) and allowed.expired():
+                return Temporary(
+                    f"the sink did not end within {self._longest}: see what holds it up, or allow it more time in "
+                    "[limits] delivery_time"
+                )
             # A sink is a plug-in with somebody else's system behind it; what it did not foresee is temporary.
             log.exception(
                 "a sink failed unexpectedly",

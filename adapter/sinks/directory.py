@@ -56,6 +56,7 @@ log = get_logger(__name__)
 MANIFEST = "manifest.json"
 _STAGED = "staged"
 _BATCH = 1024 * 1024  # one hop to a thread per MiB; also all that is in memory of a file
+_STUCK = 5.0  # seconds after which a step that should end says that it does not
 _THREADS = 4  # of each sink its own: a file system that hangs holds these and nobody else's
 
 P = ParamSpec("P")
@@ -249,7 +250,15 @@ class DirectorySink:
         try:
             return await asyncio.shield(step)
         except asyncio.CancelledError:
-            await asyncio.wait([step])
+            done, _ = await asyncio.wait([step], timeout=_STUCK)
+            if not done:
+                log.warning(
+                    "the file system of a sink does not answer: a delivery cannot be ended before it does; see what is "
+                    "wrong with the mount",
+                    action="sink.stuck",
+                    path=str(self.path),
+                )
+                await asyncio.wait([step])
             raise
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,7 @@ class House:
         self.spool = spool
         self.metrics = Metrics()
         self.sinks: dict[tuple[str, str], Sink] = {}
+        self.longest = timedelta(hours=1)
 
     def use(self, sink: Sink) -> None:
         self.sinks["voorbeeldstad", "archief"] = sink
@@ -110,6 +112,7 @@ class House:
             lambda authority, name: self.sinks.get((authority, name)),
             self.metrics,
             lambda: NOW,
+            self.longest,
         )
 
     async def store(self, data: bytes) -> Content:
@@ -394,6 +397,37 @@ async def test_an_exception_of_a_sink_is_temporary_and_counted(house: House) -> 
     assert "ZeroDivisionError" in outcome.reason
     assert "secret" not in outcome.reason
     assert b'unexpected_errors_total{kind="sink"} 1.0' in house.metrics.render()
+
+
+async def test_a_sink_that_never_ends_is_ended_and_tried_again(house: House) -> None:
+    ended = []
+
+    async def hang(_handover: Handover, _checkpoint: Checkpoint) -> Outcome:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+        return Delivered()
+
+    await house.verzoek(None)
+    house.use(FakeSink(hang))
+    house.longest = timedelta(milliseconds=10)
+    outcome = (await house.run())[1]
+    assert isinstance(outcome, Retry)
+    assert "[limits] delivery_time" in outcome.reason
+    assert ended
+    assert house.counted("temporary") == 1
+
+
+async def test_a_time_out_of_the_sink_itself_is_not_ours(house: House) -> None:
+    async def slow(_handover: Handover, _checkpoint: Checkpoint) -> Outcome:
+        raise TimeoutError
+
+    await house.verzoek(None)
+    house.use(FakeSink(slow))
+    outcome = (await house.run())[1]
+    assert isinstance(outcome, Retry)
+    assert "TimeoutError" in outcome.reason
 
 
 async def test_a_sink_that_is_not_in_the_configuration_is_a_retry_that_says_so(house: House) -> None:
