@@ -223,7 +223,7 @@ class SimulatedMsh:
                 "POST", exchange.endpoint, headers=dict(sent.body.headers), data=self._octets(sent)
             ) as response:
                 answer = await response.read(_MAX_SIGNAL)
-                status = response.status
+                status, retry_after = response.status, response.headers.get("Retry-After")
         except (NetProblem, ConnectionAbortedError) as problem:
             log.info("the adapter did not answer", action="simulator.not_answered", reason=str(problem))
             return sent
@@ -236,6 +236,7 @@ class SimulatedMsh:
             sent.references,
             status,
             answer,
+            retry_after,
         )
         self.sent[sent.message_id] = posted
         if status == 200 and answer:

@@ -28,7 +28,8 @@ class Payload:
 class SentMessage:
     """A message that was sent: its octets, how its signature refers to them, and the HTTP answer.
 
-    `status` is None where the connection was cut before there was an answer, or the message got lost.
+    `status` is None where the connection was cut before there was an answer, or the message got lost; `retry_after`
+    is the header of that name, if any.
     """
 
     message_id: str
@@ -39,6 +40,7 @@ class SentMessage:
     references: tuple[ReferenceDigest, ...]
     status: int | None
     response: bytes = b""
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ class Proxy:
         self.commits = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def decide(self) -> Cut:
+        """What to do with the commit that passes now."""
+        return self.cut
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Proxy"]:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -53,10 +57,12 @@ class Proxy:
             while data := await reader.read(65536):
                 if COMMIT in data:
                     self.commits += 1
-                    if self.cut is Cut.BEFORE:
+                    cut = self.decide()
+                    if cut is Cut.BEFORE:
                         return
-                    if self.cut is Cut.AFTER:
+                    if cut is Cut.AFTER:
                         answers.cancel()
+                        await asyncio.wait((answers,))
                         server_writer.write(data)
                         await server_reader.read(65536)  # it was done
                         return
