@@ -25,6 +25,7 @@ MAX_ERROR = 64 * 1024
 
 _PORTS: Final = {"http": 80, "https": 443}
 _JSON: Final = "application/hal+json, application/json"
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,15 @@ class VerzoekAfhandelen:
         except ReferencesProblem as problem:
             raise FetchProblem(f"{what}: {problem.reason}", temporary=False) from problem
 
-    async def download(self, href: str, writer: SpoolWriter) -> str | None:
+    async def download(self, href: str, writer: SpoolWriter, *, may_be_page: bool = False) -> str | None:
         """Stream what a link leads to into a writer, which stays to be committed; return its media type.
 
-        A body that is shorter or longer than its Content-Length is a temporary problem.
+        A body that is shorter or longer than its Content-Length is a temporary problem, and so is a page of HTML,
+        unless it `may_be_page`.
         """
         self.check(href)
-        async with self._ask("GET", href, f"fetching {_for_people(href)}", {"Accept": "*/*"}) as response:
+        what = f"fetching {_for_people(href)}"
+        async with self._ask("GET", href, what, {"Accept": "*/*"}, may_be_page=may_be_page) as response:
             async for chunk in response.iter_chunks():
                 await writer.write(chunk)
             _check_length(response.headers, writer.size, href)
@@ -133,8 +136,9 @@ class VerzoekAfhandelen:
         *,
         data: bytes | None = None,
         asking_references: bool = False,
+        may_be_page: bool = False,
     ) -> AsyncIterator[Response]:
-        """A request with the OIN, answered with 200; anything else is a FetchProblem."""
+        """A request with the OIN, answered with 200 and no page for people; anything else is a FetchProblem."""
         # Nothing compressed: a document is stored, digested and measured as DSO-LV serves it.
         all_headers = {
             **headers,
@@ -152,6 +156,12 @@ class VerzoekAfhandelen:
                         self._clock(),
                         what=what,
                         asking_references=asking_references,
+                    )
+                if not may_be_page and _media_type(response.headers) in _PAGES:
+                    raise FetchProblem(
+                        f"{what}: a page of HTML came instead: something before Verzoek afhandelen answers, as during "
+                        "maintenance",
+                        temporary=True,
                     )
                 yield response
         except NetProblem as problem:

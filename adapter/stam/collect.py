@@ -60,6 +60,9 @@ log = get_logger(__name__)
 
 Clock = Callable[[], datetime]
 
+_PAGES: Final = (".html", ".htm", ".xhtml")
+"""How the name ends of a document that is a page of HTML; any other such page is about the document not being there."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectSettings:
@@ -280,7 +283,7 @@ class _Attempt:
     async def _fetch(self, file: StoredFile) -> None:
         if file.href is None:
             raise FetchProblem(f"file {file.position} of the verzoek has no address", temporary=False)
-        fetched = await self._download(file.href)
+        fetched = await self._download(file.href, may_be_page=file.path.lower().endswith(_PAGES))
         try:
             await self.db.write(record_file, file.id, fetched.content, fetched.content_type, self.clock())
         except StaleState:
@@ -293,11 +296,11 @@ class _Attempt:
             size=fetched.content.size,
         )
 
-    async def _download(self, href: str) -> _Fetched:
+    async def _download(self, href: str, *, may_be_page: bool = False) -> _Fetched:
         """Stream a file to the spool and make it durable there."""
         try:
             async with self.spool.writer() as writer:
-                content_type = await self.client.download(href, writer)
+                content_type = await self.client.download(href, writer, may_be_page=may_be_page)
                 content = await writer.commit()
         except (OSError, SpoolUnavailable) as problem:
             raise FetchProblem(f"cannot write to the spool: {problem}", temporary=True) from problem

@@ -24,6 +24,7 @@ from adapter.simulator import (
     SentMessage,
     SimulatedDso,
     SimulatedVerzoek,
+    VerzoekAfhandelenApi,
     VerzoekSpec,
     World,
     WorldAuthority,
@@ -325,13 +326,20 @@ async def running_chain(
     options: str = "",
     store: str = "sqlite",
     through: str | None = None,
+    api: VerzoekAfhandelenApi | None = None,
 ) -> AsyncIterator[FaultyChain]:
-    """A chain on a store, whose daemon is not started; it may reach the store through another address."""
+    """A chain on a store, whose daemon is not started.
+
+    The daemon may reach the store `through` another address; `api` stands in for that of the DSO-LV.
+    """
     extra = f'\n[store]\nurl = "{through or store}"\n{options}'
     plans = {name: AgreementPlan() for name in authorities}
     world = await asyncio.to_thread(create_world, directory, plans, extra_config=extra)
     adapter = FaultyAdapter(world)
-    async with SimulatedDso(world) as dso:
+    simulated = SimulatedDso(world)
+    if api is not None:
+        simulated.api = api
+    async with simulated as dso:
         try:
             yield FaultyChain(world, dso, adapter, store)
         finally:

@@ -149,13 +149,24 @@ async def test_references_without_end_are_refused(dso: Dso, dso_client: VerzoekA
 
 
 async def test_references_that_are_no_json_are_permanent(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
-    dso.gives(text="<html>", content_type="text/html")
+    dso.gives(text="{", content_type="application/json")
     assert not (await problem_of(dso_client.references("1"))).temporary
 
 
 async def test_an_empty_answer_is_no_references(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=204)
     assert (await problem_of(dso_client.references("1"))).temporary
+
+
+async def test_a_page_for_people_instead_of_a_document_is_temporary(
+    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
+) -> None:
+    dso.gives(body=b"<html>onderhoud</html>", headers={"Content-Type": "Text/HTML; charset=utf-8"})
+    for asked in (dso_client.references("1"), dso_client.download(f"{dso.url}/d", writer)):
+        with pytest.raises(FetchProblem, match="a page of HTML came instead") as failed:
+            await asked
+        assert failed.value.temporary
+    assert await dso_client.download(f"{dso.url}/d", writer, may_be_page=True) == "text/html"
 
 
 async def test_a_download_gives_its_media_type(
