@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
+from adapter.daemon.clock import StoreClock
 from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
 from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
@@ -123,7 +124,7 @@ class Daemon:
         log.info("stopped", action="daemon.stopped")
 
     async def _start(self) -> None:
-        config, clock = self.config, self.materials.clock
+        config = self.config
         _warn_about(config)
         keys = await asyncio.to_thread(load_keys, config)
         spare_keys = await asyncio.to_thread(load_spare_keys, config)
@@ -134,6 +135,8 @@ class Daemon:
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
+        clock = StoreClock(db, self.materials.clock, is_shared(config.store.url))
+        await clock.look()
         spool = self.materials.open_spool(config)
         restored = RestoredStore.find(config, db, spool, self.metrics, clock)
         if restored is not None:
@@ -169,9 +172,10 @@ class Daemon:
                 config.limits.delivery_time,
             ),
         }
-        worker = self._worker(db, handlers)
+        worker = self._worker(db, handlers, clock)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
+        self._background(clock.watch(), "clock")
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
         retention = RetentionTask(config, Purger(db, spool), self.metrics, clock)
@@ -189,20 +193,20 @@ class Daemon:
             max_message=config.ebms.max_message,
             pressure=pressure,
         )
-        readiness = Readiness(db, spool, worker, registry, config.state)
+        readiness = Readiness(db, spool, worker, registry, config.state, clock)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, config, self.metrics, clock)
         await self._listen_admin(readiness, api)
         await self._listen_ebms(receiver, spool, trust)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
 
-    def _worker(self, db: Database, handlers: dict[str, Handler]) -> Worker:
+    def _worker(self, db: Database, handlers: dict[str, Handler], clock: StoreClock) -> Worker:
         retries = self.config.retries
         return Worker(
             db,
             handlers,
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
-            clock=self.materials.clock,
+            clock=clock,
             limits=Limits(concurrency=self.config.limits.concurrency),
             timing=self.materials.timing,
             observer=JobCounter(self.metrics),

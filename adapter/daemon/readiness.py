@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ReadyCheck
+from adapter.daemon.clock import StoreClock
 from adapter.daemon.registry import Registry
 from adapter.store import Database, Spool, SpoolUnavailable, StoreProblem, count_jobs
 from adapter.work import Worker
@@ -27,6 +28,7 @@ class Readiness:
     worker: Worker
     registry: Registry
     state: Path
+    clock: StoreClock
 
     def checks(self) -> Mapping[str, ReadyCheck]:
         """The checks by their name in the log."""
@@ -36,6 +38,7 @@ class Readiness:
             "disk": self.disk,
             "payloads": self.payloads,
             "agreements": self.agreements,
+            "clock": self.clock.problems,
         }
 
     async def database(self) -> list[str]:

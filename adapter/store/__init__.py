@@ -22,6 +22,7 @@ from adapter.store.backup import (
     store_kind,
 )
 from adapter.store.claiming import claim_jobs, next_due, renew_leases
+from adapter.store.clocks import bring_forward, server_time
 from adapter.store.collecting import (
     Collected,
     FileFacts,
@@ -317,6 +318,7 @@ __all__ = [
     "agreement_history",
     "agreements_version",
     "back_up",
+    "bring_forward",
     "checkpoints",
     "claim_jobs",
     "complete_collection",
@@ -400,6 +402,7 @@ __all__ = [
     "retry_messages",
     "schema_is_current",
     "schema_status",
+    "server_time",
     "set_checkpoint",
     "set_delivery_state",
     "set_message_state",

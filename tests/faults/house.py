@@ -138,7 +138,7 @@ class FaultyAdapter:
 class FaultyChain:
     """A world with its DSO-LV running, and a daemon that follows orders, to be started.
 
-    `store` is the URL of its store, `inside` where its paths are from here.
+    `store` is the URL of its store, `inside` where its paths are from here; `shared_spool` that of several hosts.
     """
 
     world: World
@@ -146,6 +146,7 @@ class FaultyChain:
     adapter: FaultyAdapter
     store: str = "sqlite"
     inside: Callable[[Path], Path] = lambda path: path
+    shared_spool: Path | None = None
 
     @property
     def orders(self) -> Orders:
@@ -264,7 +265,7 @@ class FaultyChain:
         await until(self.all_ended)
         assert await self.adapter.stop() == 0
         store = await self._stopped_store()
-        spool = read_spool(self.inside(self.state / "spool"))
+        spool = read_spool(self.shared_spool or self.inside(self.state / "spool"))
         if unnamed:
             spool = {key: spool[key] for row in store.contents if (key := row["spool_key"]) in spool}
         report = check(

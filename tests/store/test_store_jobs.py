@@ -11,6 +11,7 @@ from adapter.store import (
     LeaseLost,
     NewJob,
     add_job,
+    bring_forward,
     claim_jobs,
     count_jobs,
     find_jobs,
@@ -208,3 +209,12 @@ async def test_an_expiring_lease_is_due(db: Database, now: datetime) -> None:
     await add(db, now)
     await claim(db, now)
     assert await due(db, now) == now + LEASE
+
+
+async def test_what_waits_is_brought_forward_and_what_runs_is_not(db: Database, now: datetime) -> None:
+    running = await add(db, now)
+    await claim(db, now)
+    waiting = await add(db, now, not_before=now + 2 * SECOND)
+    assert await db.write(bring_forward, SECOND) == 1
+    waits = {job.id: job.not_before for job in await db.read(find_jobs)}
+    assert waits == {running: now, waiting: now + SECOND}
