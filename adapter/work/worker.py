@@ -199,17 +199,24 @@ class Worker:
         return {task for _, task in self._running.values()}
 
     async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        said = ""
         while not self._stopping:
             try:
                 await step()
-            except Exception:  # logged, and tried again: the worker outlives a store that fails
+            except Exception as error:  # logged, and tried again: the worker outlives a store that fails
                 self._astray = True  # a claim may have been committed
-                log.exception(
-                    "the worker cannot reach the store; it tries again",
-                    action="worker.failed",
-                    step=name,
-                )
+                if repr(error) != said:  # a store that is down for hours is said once
+                    said = repr(error)
+                    log.exception(
+                        "the worker cannot reach the store; it tries again",
+                        action="worker.failed",
+                        step=name,
+                    )
                 await asyncio.sleep(self._timing.hiccup.total_seconds())
+            else:
+                if said:
+                    log.info("the worker reaches the store again", action="worker.recovered", step=name)
+                said = ""
 
     async def _dispatch(self) -> None:
         """Claim and start what there is room for, then wait until there may be more."""
