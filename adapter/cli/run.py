@@ -9,7 +9,7 @@ from pathlib import Path
 from adapter.cli.output import FAILED, fail
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, fail_configuration, read_config
 from adapter.config import Config, ConfigProblem
-from adapter.daemon import Daemon, Materials
+from adapter.daemon import Daemon, LoopFailures, Materials
 from adapter.observe import configure_logs, get_logger
 from adapter.store import StoreProblem
 
@@ -42,6 +42,7 @@ def run_daemon(path: Path, materials: Materials | None = None) -> None:
 async def _run(config: Config, materials: Materials) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(LoopFailures())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     daemon = Daemon(config, materials)

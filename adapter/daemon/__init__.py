@@ -2,6 +2,7 @@
 
 from adapter.daemon.collecting import Sources
 from adapter.daemon.daemon import Daemon, Materials, load_trust, utc_now
+from adapter.daemon.descriptors import LoopFailures
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys
 from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
@@ -9,6 +10,7 @@ from adapter.daemon.sinks import make_sinks
 
 __all__ = [
     "Daemon",
+    "LoopFailures",
     "Materials",
     "Purger",
     "Registry",
