@@ -185,6 +185,12 @@ class FaultyChain:
         self, verzoek: SimulatedVerzoek, authority: WorldAuthority | None = None, *, padding: int = 0
     ) -> SentMessage:
         """Publish a verzoek, and send its notification once, with so many octets of white space behind it."""
+        return await self.dso.msh.resend(await self.prepare(verzoek, authority, padding=padding))
+
+    async def prepare(
+        self, verzoek: SimulatedVerzoek, authority: WorldAuthority | None = None, *, padding: int = 0
+    ) -> SentMessage:
+        """Publish a verzoek, and make its notification to be sent."""
         self.dso.api.publish(verzoek)
         payload = Payload(notification_xml(verzoek) + b" " * padding)
         return await self.dso.msh.send(
@@ -193,6 +199,7 @@ class FaultyChain:
             ACTION,
             [payload],
             conversation_id=verzoek.verzoeknummer,
+            is_lost=True,
         )
 
     async def accepted(self, sent: SentMessage) -> None:
