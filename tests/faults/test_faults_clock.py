@@ -25,7 +25,7 @@ async def seen(adapter: FaultyAdapter, action: str, times: int = 1) -> None:
     await until(is_said)
 
 
-@pytest.mark.parametrize("step", [HOURS, -HOURS], ids=["forth", "back"])
+@pytest.mark.parametrize("step", [pytest.param(HOURS, marks=only_chaos), -HOURS], ids=["forth", "back"])
 async def test_a_clock_that_is_set_delays_nothing_that_waits_and_repeats_nothing_that_runs(
     chain: FaultyChain, step: int
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from adapter.simulator import SentMessage
 from tests.e2e.conftest import until
-from tests.faults.conftest import NEVER_FULL
+from tests.faults.conftest import NEVER_FULL, only_chaos
 from tests.faults.house import FaultyChain
 from tests.faults.small_disk import SIZE, SmallDisk, small_disk
 
@@ -122,6 +122,7 @@ async def test_a_full_disk_of_the_sink_keeps_deliveries_waiting_with_the_reason(
         await chain.in_step([(sent, verzoek)])
 
 
+@only_chaos
 @pytest.mark.parametrize("options", [""], ids=["with the reserve of the configuration"])
 async def test_before_a_disk_is_full_partners_are_postponed(chain: FaultyChain) -> None:
     async with on_small_disk(chain, chain.state) as disk:

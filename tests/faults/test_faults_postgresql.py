@@ -99,7 +99,11 @@ async def test_a_server_that_answers_nothing_for_long_makes_the_partner_come_aga
     await chain.in_step([(sent, verzoek)])
 
 
-@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER], ids=["before it was done", "after it was done"])
+@pytest.mark.parametrize(
+    "cut",
+    [pytest.param(Cut.BEFORE, marks=only_chaos), Cut.AFTER],
+    ids=["before it was done", "after it was done"],
+)
 async def test_a_commit_that_is_cut_off_is_refused_and_accepted_once_when_it_comes_again(
     tmp_path: Path, postgres_url: str, cut: Cut
 ) -> None:
@@ -128,6 +132,7 @@ class Unreliable(Proxy):
         return Cut.AFTER if self.commits % 8 else Cut.BEFORE
 
 
+@only_chaos
 async def test_commits_that_are_cut_off_all_the_time_lose_nothing_and_deliver_nothing_twice(
     tmp_path: Path, postgres_url: str
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from adapter.simulator import SentMessage, SimulatedVerzoek
 from tests.e2e.conftest import until
+from tests.faults.conftest import only_chaos
 from tests.faults.house import FaultyChain
 
 Announced = tuple[SentMessage, SimulatedVerzoek]
@@ -62,6 +63,7 @@ async def test_a_sink_that_fails_is_tried_again_and_delays_nobody_else(
     await chain.in_step([*sick, well])
 
 
+@only_chaos
 async def test_a_sink_that_is_slow_is_waited_for(chain: FaultyChain) -> None:
     text = chain.world.config.read_text()
     chain.world.config.write_text(text.replace('delivery_time = "1s"', 'delivery_time = "1h"'))

@@ -70,7 +70,9 @@ async def test_a_database_on_a_read_only_disk_is_refused_at_start_with_the_fix(c
         assert "Read-only file system" in await refusal(chain.adapter)
 
 
-@pytest.mark.parametrize("size", [100, 6000], ids=["in its head", "behind it"])
+@pytest.mark.parametrize(
+    "size", [pytest.param(100, marks=only_chaos), 6000], ids=["in its head", "behind it"]
+)
 async def test_a_truncated_database_is_refused_at_start_with_the_fix(
     chain: FaultyChain, database: Path, size: int
 ) -> None:
@@ -81,6 +83,7 @@ async def test_a_truncated_database_is_refused_at_start_with_the_fix(
     assert "restore it from a backup" in await refusal(chain.adapter)
 
 
+@only_chaos
 async def test_a_file_that_is_no_database_is_refused_at_start_with_the_fix(
     chain: FaultyChain, database: Path
 ) -> None:
