@@ -100,16 +100,27 @@ async def test_a_directory_with_another_or_no_manifest_is_never_ours(
     assert [path.name for path in place.iterdir()] == [handover.key]
 
 
-@pytest.mark.parametrize("attempt", [1, 2, 3])
+@pytest.mark.parametrize("attempt", ["", ".2", ".3"])
 async def test_a_leftover_that_was_not_staged_is_written_again(
-    place: Path, handover: Handover, checkpoint: MemoryCheckpoint, attempt: int
+    place: Path, handover: Handover, checkpoint: MemoryCheckpoint, attempt: str
 ) -> None:
-    leftover = place / f".{handover.key}.{attempt}"
+    leftover = place / f".{handover.key}{attempt}"
     (leftover / "bijlagen").mkdir(parents=True)
     (leftover / "old.txt").write_text("of an earlier attempt")
     await sink_at(place).deliver(replace(handover, attempt=3), checkpoint)
     assert [path.name for path in place.iterdir()] == [handover.key]
     assert "old.txt" not in snapshot(place / handover.key)
+
+
+async def test_what_a_version_staged_that_named_no_attempt_is_renamed(
+    place: Path, handover: Handover, checkpoint: MemoryCheckpoint
+) -> None:
+    staged = place / f".{handover.key}"
+    staged.mkdir()
+    (staged / "verzoek.xml").write_bytes(b"<verzoek/>")
+    await checkpoint.set("staged", {"inode": place.stat().st_ino})
+    assert isinstance(await sink_at(place).deliver(replace(handover, attempt=2), checkpoint), Delivered)
+    assert snapshot(place / handover.key) == {"verzoek.xml": b"<verzoek/>"}
 
 
 async def test_a_leftover_that_is_a_link_is_removed_and_not_followed(
