@@ -10,8 +10,8 @@ STAMP  := $(VENV)/.installed
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
 	@echo "make test   lint, floors, types and every test"
-	@echo "make chaos  hundreds of kills under load, and overload; CHAOS='--kills 1000 --json FILE' for more"
-	@echo "make bench  messages per second, CPU and memory on this machine, as a table"
+	@echo "make chaos  every fault at length: hundreds of kills under load, overload; CHAOS='--kills 1000 --json FILE' for more"
+	@echo "make bench  messages per second, CPU and memory beside their goals, as a table; BENCH=--help for what it takes"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
 
 install: $(STAMP)
@@ -42,7 +42,7 @@ chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options --no-header

@@ -37,7 +37,7 @@ PATIENCE = 30.0
 _TOO_SOON = 3
 """How often in a row an answer may come too soon."""
 
-_PASSWORD = "throw-away"
+PASSWORD = "throw-away"
 _ENDED = frozenset({"DELIVERED", "DELIVERY_FAILED", "FAILED", "EXPIRED"})
 
 
@@ -117,7 +117,7 @@ class Keys:
 
     def write(self, directory: Path) -> tuple[Path, Path]:
         """Write key store and trust store as PKCS12, as Java reads them."""
-        encryption = BestAvailableEncryption(_PASSWORD.encode())
+        encryption = BestAvailableEncryption(PASSWORD.encode())
         store, trusted = directory / "peer.p12", directory / "trust.p12"
         store.write_bytes(
             serialize_key_and_certificates(
@@ -191,6 +191,9 @@ class Peer:
     keys: Keys | None
     properties: Mapping[str, str] = field(default_factory=dict)
     path: str = "/ebms"
+    java_options: Sequence[str] = ("-XX:TieredStopAtLevel=1",)
+    """A test is over before thorough compilation pays."""
+
     start_milliseconds: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _waiting: dict[int, "Future[Any]"] = field(default_factory=dict)
@@ -221,6 +224,12 @@ class Peer:
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int:
+        """Of the process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End the process: the end of its input, and after some seconds the end without asking."""
         if self._process is None:
@@ -239,7 +248,6 @@ class Peer:
         return [
             "java",
             "-Xmx768m",
-            "-XX:TieredStopAtLevel=1",
             # the JAXB of ebms-core 2.19 writes classes in a way that Java 17 forbids
             "-Dcom.sun.xml.bind.v2.bytecode.ClassTailor.noOptimize=true",
             "-Dfile.encoding=UTF-8",
@@ -248,6 +256,7 @@ class Peer:
             # with `debug` it makes a text of every body, also of one of 100 MB
             "-Dorg.slf4j.simpleLogger.log.nl.clockwork.ebms.message=info",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            *self.java_options,
         ]
 
     def _settings(self) -> dict[str, Any]:
@@ -258,7 +267,7 @@ class Peer:
             "tls": self.keys is not None,
             "keystore": None,
             "truststore": None,
-            "password": _PASSWORD,
+            "password": PASSWORD,
             "properties": dict(self.properties),
         }
         if self.keys is not None:
