@@ -24,7 +24,7 @@ _HELP = {
     "largest": "largest payload, in octets",
 }
 
-_WIDTH = 150
+_WIDTH = 160
 """Columns, where nobody says how wide the output is."""
 
 

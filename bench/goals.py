@@ -11,7 +11,7 @@ from bench.sites import PLANS, REFERENCE, SIZES
 
 SQLITE: Final = "SQLite"
 POSTGRESQL: Final = "PostgreSQL"
-TWO: Final = "PostgreSQL, two processes"
+TWO: Final = "PostgreSQL ×2"
 EBMS_CORE: Final = "ebms-core"
 RECEIVERS: Final = (SQLITE, POSTGRESQL, TWO)
 
@@ -43,9 +43,17 @@ def of_floor(results: Results, row: Row) -> float:
 
 
 def against_reference(results: Results, row: Row) -> float | None:
-    """How many times as many messages per CPU second as ebms-core."""
+    """How many times as many messages per CPU second as ebms-core, the CPU of the database included on both sides."""
     reference = results.find(EBMS_CORE, row.case)
-    return None if reference is None else reference.figures.cpu / row.figures.cpu
+    if reference is None:
+        return None
+    return reference.figures.cpu / (row.figures.cpu + row.figures.database_cpu)
+
+
+def allowed_by_floor(results: Results, row: Row) -> float | None:
+    """What `against_reference` would be if the adapter cost no more than the floor."""
+    reference = results.find(EBMS_CORE, row.case)
+    return None if reference is None else reference.figures.cpu / results.floor_of(row.case)
 
 
 def goals(results: Results, options: Options) -> list[Goal]:

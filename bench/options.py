@@ -27,7 +27,7 @@ class Options:
     rounds: int = 3
     senders: int = 16
     warm_up: int = 50
-    peer_warm_up: int = 1500
+    peer_warm_up: int = 4000
     stored: int = 100_000
     ready_stored: int = 100_000
     starts: int = 3

@@ -48,7 +48,7 @@ class _Copying:
         values = ", ".join(self._value(column) for column in table.columns)
         key = next(column for column in table.columns if column.name == "id" or column.foreign_keys)
         return (
-            f"WITH RECURSIVE n(k) AS (SELECT {first} UNION ALL SELECT k + 1 FROM n WHERE k < {last}) "  # noqa: S608
+            f"WITH RECURSIVE n(k) AS (SELECT CAST({first} AS BIGINT) UNION ALL SELECT k + 1 FROM n WHERE k < {last}) "  # noqa: S608
             f'INSERT INTO "{table.name}" ({columns}) SELECT {values} FROM "{table.name}" AS t, n '
             f'WHERE t."{key.name}" <= {self._stride(key)}'
         )

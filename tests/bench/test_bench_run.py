@@ -49,7 +49,7 @@ def receivers() -> list[str]:
         find_binaries()
     except NoServer:
         return [SQLITE]
-    return [SQLITE, "PostgreSQL", "PostgreSQL, two processes"]
+    return [SQLITE, "PostgreSQL", "PostgreSQL ×2"]
 
 
 async def test_a_run_has_every_row_and_every_goal(tmp_path: Path) -> None:
