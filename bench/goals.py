@@ -114,7 +114,9 @@ def _ready(results: Results, stored: int) -> Iterator[Goal]:
     for store in (SQLITE, POSTGRESQL):
         for receiver, most in ((empty(store), _READY_EMPTY), (full(store, stored), _READY_FULL)):
             asked = _Asked("from start to ready", f"under {most:.0f} s", most.__gt__)
-            yield asked.judge(receiver, results.ready.get(receiver), "{:.2f} s", results.why(store))
+            start = results.ready.get(receiver)
+            seconds = None if start is None else start.seconds
+            yield asked.judge(receiver, seconds, "{:.2f} s", results.why(store))
 
 
 def _same(results: Results, one: str, other: str, until: str) -> Iterator[Goal]:

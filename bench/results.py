@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.measuring import Figures
+from bench.processes import Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     floor: dict[str, float] = field(default_factory=dict)
     memory: dict[str, Peak] = field(default_factory=dict)
-    ready: dict[str, float] = field(default_factory=dict)
+    ready: dict[str, Start] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def find(self, receiver: str, case: str, until: str = ANSWERED) -> Row | None:

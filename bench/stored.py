@@ -7,7 +7,7 @@ from statistics import median
 from bench.arena import Arena, remove
 from bench.daemons import running_daemons
 from bench.goals import POSTGRESQL, SQLITE, empty, full
-from bench.processes import running_adapter
+from bench.processes import Start, running_adapter
 from bench.sites import REFERENCE, Site
 from bench.stock import stock_postgresql, stock_sqlite
 from tests.postgresql import Server
@@ -27,18 +27,18 @@ async def _measure(arena: Arena, store: str, server: Server | None) -> None:
     nothing, filled = await asyncio.to_thread(arena.sites, server), await _filled(arena, server, stored)
     if ready_stored != stored:
         sites = await _filled(arena, server, ready_stored)
-        arena.results.ready[full(store, ready_stored)] = median(
+        arena.results.ready[full(store, ready_stored)] = _median(
             await _starts(arena, sites, arena.options.starts)
         )
         remove(sites)
     receivers = {empty(store): nothing, full(store, stored): filled}
-    times = {name: await _starts(arena, sites, arena.options.starts - 1) for name, sites in receivers.items()}
+    starts = {
+        name: await _starts(arena, sites, arena.options.starts - 1) for name, sites in receivers.items()
+    }
     async with arena.daemons(nothing, server) as one, arena.daemons(filled, server) as other:
         running = dict(zip(receivers, (one, other), strict=True))
         for name, daemons in running.items():
-            arena.results.ready[name] = median(
-                [*times[name], *(each.ready_after for each in daemons.adapters)]
-            )
+            arena.results.ready[name] = _median([*starts[name], *(each.start for each in daemons.adapters)])
         await arena.receive_by_turns(REFERENCE, [(name, arena.stage(each)) for name, each in running.items()])
     remove(nothing)
     remove(filled)
@@ -59,11 +59,15 @@ async def _filled(arena: Arena, server: Server | None, number: int) -> Sequence[
     return sites
 
 
-async def _starts(arena: Arena, sites: Sequence[Site], number: int) -> list[float]:
+async def _starts(arena: Arena, sites: Sequence[Site], number: int) -> list[Start]:
     """How long the daemon of a site takes to be ready, so many times."""
     times = []
     for _ in range(number):
         arena.say("timing the start of a daemon")
         async with running_adapter(sites[0]) as adapter:
-            times.append(adapter.ready_after)
+            times.append(adapter.start)
     return times
+
+
+def _median(starts: Sequence[Start]) -> Start:
+    return Start(median(one.seconds for one in starts), median(one.cpu for one in starts))

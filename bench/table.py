@@ -80,8 +80,8 @@ def _singles(results: Results) -> Table:
         table.add_row(
             f"peak memory, payload of {size}", f"{peak.mebibytes:.1f} MiB, {peak.seconds:.1f} s to the sink"
         )
-    for receiver, seconds in results.ready.items():
-        table.add_row(f"from start to ready, {receiver}", f"{seconds:.2f} s")
+    for receiver, start in results.ready.items():
+        table.add_row(f"from start to ready, {receiver}", f"{start.seconds:.2f} s, {start.cpu:.2f} s of CPU")
     return table
 
 
