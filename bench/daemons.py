@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapter.store import Database, open_database, pause_lane, resume_lane
 from bench.measuring import until_delivered
-from bench.processes import RunningAdapter, cpu_of_family, running_adapter
+from bench.processes import MeasuredAdapter, cpu_of_family, measured_adapter
 from bench.sites import Site
 from tests.postgresql import Server
 
@@ -16,14 +16,14 @@ class Daemons:
     """The running daemons of one store; `server` is its database where that is a process of its own."""
 
     sites: Sequence[Site]
-    adapters: Sequence[RunningAdapter]
+    adapters: Sequence[MeasuredAdapter]
     db: Database
     server: Server | None = None
 
     @property
     def endpoints(self) -> Sequence[str]:
         """Where they receive."""
-        return [site.endpoint for site in self.sites]
+        return [site.world.adapter_endpoint for site in self.sites]
 
     def cpu(self) -> float:
         """CPU time so far of all daemons, in seconds."""
@@ -56,14 +56,14 @@ class Daemons:
         return self.sites[0].delivered()
 
     def _lanes(self) -> Sequence[str]:
-        return [f"route:{authority}" for authority in self.sites[0].authorities]
+        return [f"route:{authority.name}" for authority in self.sites[0].world.authorities]
 
 
 @asynccontextmanager
 async def running_daemons(sites: Sequence[Site], server: Server | None = None) -> AsyncIterator[Daemons]:
     """The daemons of these sites, which are those of one store, from ready to stopped."""
     async with AsyncExitStack() as running:
-        adapters = [await running.enter_async_context(running_adapter(site)) for site in sites]
+        adapters = [await running.enter_async_context(measured_adapter(site.world)) for site in sites]
         db = open_database(sites[0].store, sites[0].state, exclusive=False)
         running.push_async_callback(db.close)
         yield Daemons(sites, adapters, db, server)

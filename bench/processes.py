@@ -1,19 +1,16 @@
 """Processes under measurement: their CPU time and their memory, read from /proc; and the adapter as one of them."""
 
-import asyncio
 import os
-import sys
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
-from bench.sites import Site
+from adapter.simulator import AdapterProcess, World
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_START = 600.0
+_PATIENCE = 20
 
 
 def cpu_of(pid: int) -> float:
@@ -57,8 +54,8 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningAdapter:
-    """The daemon of a site, as a process, and what it took to be ready."""
+class MeasuredAdapter:
+    """The daemon of a world, as a process, and what it took to be ready."""
 
     pid: int
     start: Start
@@ -73,32 +70,20 @@ class RunningAdapter:
 
 
 @asynccontextmanager
-async def running_adapter(site: Site) -> AsyncIterator[RunningAdapter]:
-    """The adapter of a site, from ready to stopped."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    with site.log.open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "adapter", "run", "--config", str(site.config)), stdout=log, stderr=log
-        )
+async def measured_adapter(world: World) -> AsyncIterator[MeasuredAdapter]:
+    """The adapter of a world, from ready to stopped."""
+    started = time.perf_counter()
+    adapter = await AdapterProcess.start(world)
     try:
-        await _until_ready(site, process)
-        yield RunningAdapter(process.pid, Start(loop.time() - started, cpu_of(process.pid)))
+        await _until_ready(adapter)
+        yield MeasuredAdapter(adapter.pid, Start(time.perf_counter() - started, cpu_of(adapter.pid)))
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        await adapter.stop()
 
 
-async def _until_ready(site: Site, process: asyncio.subprocess.Process) -> None:
-    url = f"http://127.0.0.1:{site.ports.admin}/health/ready"
-    async with aiohttp.ClientSession() as session, asyncio.timeout(_START):
-        while process.returncode is None:
-            try:
-                async with session.get(url) as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass  # it does not listen yet: that is what is waited for
-            await asyncio.sleep(0.01)
-    raise RuntimeError(f"the adapter did not start: {site.log.read_text()[-2000:]}")
+async def _until_ready(adapter: AdapterProcess) -> None:
+    """Wait longer than it waits by itself: one with a thousand authorities has a thousand keys to load."""
+    for _ in range(_PATIENCE):
+        with suppress(TimeoutError):
+            return await adapter.until_ready()
+    raise TimeoutError(f"the adapter is not ready; see {adapter.world.adapter_log}")

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adapter.simulator import AgreementPlan, Ports, World, create_world, free_ports
+from adapter.simulator import AgreementPlan, World, create_world, free_ports
 from cpa import Profile, SyncReplyMode
 from tests.interop.agreements import signals_synchronous
 
@@ -49,37 +49,20 @@ def create_large_world(directory: Path, authorities: int) -> World:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One host: `shared` is where what all daemons of one store share is kept."""
+    """One host: a world with ports and a state of its own; `shared` has what all daemons of one store share."""
 
-    directory: Path
+    world: World
     shared: Path
-    ports: Ports
     store: str
-    authorities: tuple[str, ...]
-
-    @property
-    def config(self) -> Path:
-        """The configuration of its daemon."""
-        return self.directory / "stam-adapter.toml"
 
     @property
     def state(self) -> Path:
         """The state directory of its daemon."""
-        return self.directory / "var"
-
-    @property
-    def log(self) -> Path:
-        """What its daemon logs."""
-        return self.directory / "adapter.log"
-
-    @property
-    def endpoint(self) -> str:
-        """Where its daemon receives."""
-        return f"https://localhost:{self.ports.adapter}/ebms"
+        return self.world.directory / "var"
 
     def delivered(self) -> int:
         """How many messages are in the sinks."""
-        sinks = (self.shared / "verzoeken" / name for name in self.authorities)
+        sinks = (self.shared / "verzoeken" / authority.name for authority in self.world.authorities)
         return sum(not entry.name.startswith(".") for sink in sinks for entry in os.scandir(sink))
 
 
@@ -93,26 +76,25 @@ def create_sites(
     """
     shared = world.directory / name
     (shared / "spool").mkdir(parents=True, mode=0o700)
-    authorities = tuple(authority.name for authority in world.authorities)
-    for authority in authorities:
-        (shared / "verzoeken" / authority).mkdir(parents=True)
-    return [_create_site(world, shared, shared / str(one), store, authorities, ebms) for one in range(number)]
+    for authority in world.authorities:
+        (shared / "verzoeken" / authority.name).mkdir(parents=True)
+    return [_create_site(world, shared, shared / str(one), store, ebms) for one in range(number)]
 
 
-def _create_site(
-    world: World, shared: Path, directory: Path, store: str, authorities: tuple[str, ...], ebms: str
-) -> Site:
-    site = Site(directory, shared, free_ports(), store, authorities)
+def _create_site(world: World, shared: Path, directory: Path, store: str, ebms: str) -> Site:
+    mine = free_ports()
+    host = replace(
+        world, directory=directory, ports=replace(world.ports, adapter=mine.adapter, admin=mine.admin)
+    )
+    site = Site(host, shared, store)
     site.state.mkdir(parents=True, mode=0o700)
     (site.state / "spool").symlink_to(shared / "spool")
     (directory / "verzoeken").symlink_to(shared / "verzoeken")
     for common in ("tls", "cpa"):
         (directory / common).symlink_to(world.directory / common)
     text = world.config.read_text().replace('flow = "stam"', 'flow = "message"')
-    text = text.replace(f"127.0.0.1:{world.ports.adapter}", f"127.0.0.1:{site.ports.adapter}")
-    text = text.replace(f"127.0.0.1:{world.ports.admin}", f"127.0.0.1:{site.ports.admin}")
-    text = text.replace("[trust]\n", f'[store]\nurl = "{store}"\n\n[trust]\n').replace(
-        "[ebms]\n", f"[ebms]\n{ebms}\n"
-    )
-    site.config.write_text(text)
+    text = text.replace(f"127.0.0.1:{world.ports.adapter}", f"127.0.0.1:{host.ports.adapter}")
+    text = text.replace(f"127.0.0.1:{world.ports.admin}", f"127.0.0.1:{host.ports.admin}")
+    text = text.replace("[trust]\n", f'[store]\nurl = "{store}"\n\n[trust]\n')
+    host.config.write_text(text.replace("[ebms]\n", f"[ebms]\n{ebms}\n"))
     return site

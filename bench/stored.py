@@ -7,7 +7,7 @@ from statistics import median
 from bench.arena import Arena, remove
 from bench.daemons import running_daemons
 from bench.goals import POSTGRESQL, SQLITE, empty, full
-from bench.processes import Start, running_adapter
+from bench.processes import Start, measured_adapter
 from bench.sites import REFERENCE, Site
 from bench.stock import stock_postgresql, stock_sqlite
 from tests.postgresql import Server
@@ -64,7 +64,7 @@ async def _starts(arena: Arena, sites: Sequence[Site], number: int) -> list[Star
     times = []
     for _ in range(number):
         arena.say("timing the start of a daemon")
-        async with running_adapter(sites[0]) as adapter:
+        async with measured_adapter(sites[0].world) as adapter:
             times.append(adapter.start)
     return times
 
