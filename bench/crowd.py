@@ -14,7 +14,7 @@ async def measure_authorities(arena: Arena) -> None:
     number = arena.options.authorities
     arena.say(f"making {number:,} authorities with their keys and agreements")
     directory = arena.place()
-    # one by one: a world with one authority is made the same way, so that nothing but the number differs
+    # the one authority has a world that is made in the same way: nothing but the number differs
     large = await asyncio.to_thread(create_large_world, directory / "many", number)
     small = await asyncio.to_thread(create_large_world, directory / "one", 1)
     async with running_load(large) as for_many, running_load(small) as for_one:
