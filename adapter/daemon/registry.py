@@ -24,6 +24,7 @@ from adapter.store import (
     active_agreements,
     agreements_version,
     import_cpa_file,
+    is_imported,
     replaced_agreements,
 )
 from cpa import CpaError, parse_cpa
@@ -106,15 +107,12 @@ class Registry:
     async def _import_file(self, authority: str, path: Path) -> str | None:
         try:
             document = await asyncio.to_thread(path.read_bytes)
+            digest = hashlib.sha256(document).hexdigest()
+            if await self.db.read(is_imported, authority, path, digest):
+                return None  # of a thousand agreements nearly all are as they were
             cpa_id = parse_cpa(document).cpa_id
             result = await self.db.write(
-                import_cpa_file,
-                authority,
-                path,
-                hashlib.sha256(document).hexdigest(),
-                cpa_id,
-                document,
-                self.clock(),
+                import_cpa_file, authority, path, digest, cpa_id, document, self.clock()
             )
         except OSError as error:
             return f"authority {authority}: {path} cannot be read: {error.strerror}; correct `cpas`"

@@ -42,6 +42,11 @@ class ImportResult:
     reason: str
 
 
+def is_imported(conn: Connection, authority: str, path: Path | str, digest: str) -> bool:
+    """Whether a CPA file is as it was at its last import; `digest` is its SHA-256 in hexadecimal."""
+    return _imported_digest(conn, authority, path) == digest
+
+
 def import_cpa_file(
     conn: Connection,
     authority: str,
@@ -59,9 +64,7 @@ def import_cpa_file(
         CpaOwnedByOther: another authority has an active agreement with this CPAId.
 
     """
-    last = conn.execute(
-        select(cpa_file.c.digest).filter_by(authority=authority, path=str(path))
-    ).scalar_one_or_none()
+    last = _imported_digest(conn, authority, path)
     if last == digest:
         return ImportResult(False, "the file did not change since its last import")
     _note_import(conn, authority, str(path), digest, now, first=last is None)
@@ -175,6 +178,13 @@ def _end(conn: Connection, row_id: int, state: AgreementState, now: datetime) ->
 def _was_replaced(conn: Connection, authority: str, cpa_id: str, digest: str) -> bool:
     query = select(agreement.c.id).filter_by(authority=authority, cpa_id=cpa_id, digest=digest).limit(1)
     return conn.execute(query).one_or_none() is not None
+
+
+def _imported_digest(conn: Connection, authority: str, path: Path | str) -> str | None:
+    digest: str | None = conn.execute(
+        select(cpa_file.c.digest).filter_by(authority=authority, path=str(path))
+    ).scalar_one_or_none()
+    return digest
 
 
 def _note_import(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -104,3 +104,16 @@ def test_a_written_key_is_for_its_owner_only_also_over_an_older_file(
     (tmp_path / "stad.key").touch(0o644)
     _, key = pki.issue("Stad", OIN).write(tmp_path, "stad")
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_does_not_sign_is_a_problem(pki: ThrowawayPki, tmp_path: Path) -> None:
+    issued = pki.issue("Stad", OIN)
+    certificate, key = issued.write(tmp_path, "stad")
+    assert isinstance(issued.key, rsa.RSAPrivateKey)
+    whole = issued.key.private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        whole.p, whole.q, whole.d + 2, whole.dmp1 + 2, whole.dmq1, whole.iqmp, whole.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    key.write_bytes(damaged.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(KeyProblem, match=r"stad\.key: the private key is damaged"):
+        load_key_pair(certificate, key)
