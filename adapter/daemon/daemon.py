@@ -149,7 +149,7 @@ class Daemon:
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(db, registry.current, trust, config.outgoing, test, spare_keys)
+        partners = Partners(registry.current, trust, config.outgoing, test, spare_keys)
         self._closing.push_async_callback(partners.close)
         sources = Sources(config, keys, trust, clock)
         self._closing.push_async_callback(sources.close)

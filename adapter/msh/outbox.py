@@ -34,6 +34,7 @@ from adapter.store import (
     JobOutcome,
     MessageKind,
     MessageState,
+    Overrides,
     Retry,
     Spool,
     SpoolDamaged,
@@ -45,6 +46,7 @@ from adapter.store import (
     get_message,
     message_payloads,
     note_attempt,
+    overrides_of,
     set_message_state,
 )
 from cpa import CpaError, Exchange, Service
@@ -84,6 +86,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """What is sent, and what the operator changed of where and as whom."""
+
+    message: StoredMessage
+    payloads: tuple[StoredPayload, ...]
+    overrides: Overrides
+
+
+@dataclass(frozen=True, slots=True)
 class Outbox:
     """The handler of jobs of kind `send`; the subject is an outgoing message."""
 
@@ -97,7 +108,8 @@ class Outbox:
 
     async def __call__(self, job: Job) -> JobOutcome:
         """Make one attempt to send, and say how it ended."""
-        message = await self.db.read(get_message, job.subject)
+        outgoing = await self.db.read(_load, job.subject)
+        message = outgoing.message
         with bound(
             authority=message.authority,
             cpa_id=message.cpa_id,
@@ -108,9 +120,10 @@ class Outbox:
                 return Done()  # acknowledged, answered or given up meanwhile
             if message.expires_at is not None and self.clock() >= message.expires_at:
                 return await self._give_up(job, message, "its time has passed")
-            return await self._attempt(job, message)
+            return await self._attempt(job, outgoing)
 
-    async def _attempt(self, job: Job, message: StoredMessage) -> JobOutcome:
+    async def _attempt(self, job: Job, outgoing: _Outgoing) -> JobOutcome:
+        message = outgoing.message
         known = self.authorities().find_agreement(message.cpa_id)
         if known is None:
             return Retry(f"CPA {message.cpa_id} is not in use; add it, or skip the message", patient=True)
@@ -127,17 +140,16 @@ class Outbox:
         except CpaError as problem:
             return Retry(str(problem), patient=True)
         try:
-            keys = await self.partners.keys_for(known, exchange)
+            keys = self.partners.keys_for(known, exchange, outgoing.overrides)
         except MissingKey as problem:
             log.warning("no key to connect with", action="partner.key_missing", reason=str(problem))
             return Retry(str(problem), patient=True)
-        payloads = await self.db.read(message_payloads, message.id)
-        unreadable = await self._unreadable(payloads)
+        unreadable = await self._unreadable(outgoing.payloads)
         if unreadable is not None:  # no attempt: the partner is not to blame
             log.error("a payload cannot be read", action=f"{message.kind}.unreadable", reason=unreadable)
             return Retry(unreadable)
         await self.db.write(note_attempt, message.id, self.clock())
-        sent = await self._post(known, endpoint, keys, message, payloads)
+        sent = await self._post(known, endpoint, keys, outgoing)
         self._report(message, endpoint, sent)
         if sent.is_taken and sent.body:
             await self.responses.read(known, message, sent.body)
@@ -162,18 +174,12 @@ class Outbox:
             return str(problem)
         return None
 
-    async def _post(
-        self,
-        known: KnownAgreement,
-        endpoint: str,
-        keys: KeyPair,
-        message: StoredMessage,
-        payloads: tuple[StoredPayload, ...],
-    ) -> Sent:
-        target = await self.partners.address(known, endpoint)
+    async def _post(self, known: KnownAgreement, endpoint: str, keys: KeyPair, outgoing: _Outgoing) -> Sent:
+        target = self.partners.address(endpoint, outgoing.overrides)
         client = self.partners.client(known, target, keys)
-        body = package_message(message.envelope, [self._payload(payload) for payload in payloads])
-        data: bytes | AsyncIterable[bytes] = message.envelope if len(body.pieces) == 1 else body.stream()
+        envelope = outgoing.message.envelope
+        body = package_message(envelope, [self._payload(payload) for payload in outgoing.payloads])
+        data: bytes | AsyncIterable[bytes] = envelope if len(body.pieces) == 1 else body.stream()
         try:
             async with client.request("POST", target, headers=dict(body.headers), data=data) as response:
                 return Sent(response.status, await response.read(_MAX_RESPONSE))
@@ -278,6 +284,11 @@ def _exchange(known: KnownAgreement, message: StoredMessage) -> Exchange | None:
 def _is_reliable(message: StoredMessage) -> bool:
     """A business message that asked for an acknowledgment has a time to live, and no other has (`msh.submit`)."""
     return message.time_to_live is not None
+
+
+def _load(conn: Connection, row_id: int) -> _Outgoing:
+    message = get_message(conn, row_id)
+    return _Outgoing(message, message_payloads(conn, row_id), overrides_of(conn, message.authority))
 
 
 def _end_and_finish(

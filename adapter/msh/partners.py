@@ -15,7 +15,7 @@ from adapter.authorities import Authorities, KnownAgreement
 from adapter.config import OutgoingConfig
 from adapter.net import HttpClient
 from adapter.pki import KeyPair, TrustStore
-from adapter.store import Database, list_certificate_overrides, list_endpoint_overrides
+from adapter.store import Overrides
 from cpa import Exchange
 
 _Wanted = tuple[x509.Certificate, frozenset[str], str, bool]
@@ -32,7 +32,6 @@ class Partners:
     `test` allows what only a test set-up may have: plain HTTP, and servers without OIN, at loopback addresses.
     """
 
-    db: Database
     authorities: Callable[[], Authorities]
     trust: TrustStore
     outgoing: OutgoingConfig
@@ -40,12 +39,11 @@ class Partners:
     spare_keys: Mapping[str, tuple[KeyPair, ...]] = field(default_factory=dict)
     _clients: dict[_Wanted, HttpClient] = field(default_factory=dict)
 
-    async def address(self, known: KnownAgreement, endpoint: str) -> str:
+    def address(self, endpoint: str, overrides: Overrides) -> str:
         """Where an endpoint of an agreement really is: an operator may send it elsewhere (CPA-17)."""
-        overrides = await self.db.read(list_endpoint_overrides, [known.authority])
-        return next((one.destination for one in overrides if one.source == endpoint), endpoint)
+        return next((one.destination for one in overrides.endpoints if one.source == endpoint), endpoint)
 
-    async def keys_for(self, known: KnownAgreement, exchange: Exchange) -> KeyPair:
+    def keys_for(self, known: KnownAgreement, exchange: Exchange, overrides: Overrides) -> KeyPair:
         """The key pair to connect with: the authority's, or the one that an operator put in its place (CPA-17).
 
         Raises MissingKey where the certificate of an override is none of ours: nothing is sent with another.
@@ -54,8 +52,9 @@ class Partners:
         named = exchange.client_certificate
         if named is None or named.der is None:
             return authority.keys
-        overrides = await self.db.read(list_certificate_overrides, [known.authority])
-        fitting = [o for o in overrides if o.source == named.der and o.cpa_id in {None, known.cpa_id}]
+        fitting = [
+            o for o in overrides.certificates if o.source == named.der and o.cpa_id in {None, known.cpa_id}
+        ]
         if not fitting:
             return authority.keys
         # one for the agreement itself goes before one for all

@@ -118,10 +118,12 @@ from adapter.store.outgoing import (
 from adapter.store.overrides import (
     CertificateOverride,
     EndpointOverride,
+    Overrides,
     delete_certificate_override,
     delete_endpoint_override,
     list_certificate_overrides,
     list_endpoint_overrides,
+    overrides_of,
     put_certificate_override,
     put_endpoint_override,
 )
@@ -278,6 +280,7 @@ __all__ = [
     "News",
     "NotFound",
     "Origin",
+    "Overrides",
     "Park",
     "Periods",
     "PurgeRun",
@@ -373,6 +376,7 @@ __all__ = [
     "note_attempt",
     "open_database",
     "open_spool",
+    "overrides_of",
     "park_job",
     "partner_lane",
     "pause_lane",

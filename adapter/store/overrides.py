@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Row, Table, Text, bindparam, delete, insert, select
 from sqlalchemy import update as sql_update
 
 from adapter.store.schema import certificate_override, endpoint_override
 from adapter.store.timeline import Event, add_event
 
 _EVERY_CPA: Final = ""  # a part of a key cannot be NULL
+
+# made once, as every message that is sent asks for them
+_OF: Final = bindparam("of_authority", type_=Text)
+_ENDPOINTS_OF: Final = select(endpoint_override).where(endpoint_override.c.authority == _OF)
+_CERTIFICATES_OF: Final = select(certificate_override).where(certificate_override.c.authority == _OF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,23 @@ class CertificateOverride:
     def source_digest(self) -> str:
         """The SHA-256 of `source` in hexadecimal."""
         return _digest(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """All that one authority overrides."""
+
+    endpoints: tuple[EndpointOverride, ...] = ()
+    certificates: tuple[CertificateOverride, ...] = ()
+
+
+def overrides_of(conn: Connection, authority: str) -> Overrides:
+    """What one authority overrides."""
+    of = {"of_authority": authority}
+    return Overrides(
+        tuple(EndpointOverride(**row._mapping) for row in conn.execute(_ENDPOINTS_OF, of)),
+        tuple(_certificate(row) for row in conn.execute(_CERTIFICATES_OF, of)),
+    )
 
 
 def put_endpoint_override(conn: Connection, override: EndpointOverride, now: datetime) -> bool:
@@ -109,10 +131,11 @@ def list_certificate_overrides(
     query = select(certificate_override).order_by(columns.authority, columns.cpa_id, columns.source_digest)
     if authorities is not None:
         query = query.where(columns.authority.in_(authorities))
-    return tuple(
-        CertificateOverride(row.authority, row.source, row.destination, row.cpa_id or None)
-        for row in conn.execute(query)
-    )
+    return tuple(_certificate(row) for row in conn.execute(query))
+
+
+def _certificate(row: Row[Any]) -> CertificateOverride:
+    return CertificateOverride(row.authority, row.source, row.destination, row.cpa_id or None)
 
 
 def _certificate_key(authority: str, digest: str, cpa_id: str | None) -> dict[str, str]:

@@ -13,7 +13,14 @@ from adapter.msh import Partners
 from adapter.msh.partners import MissingKey
 from adapter.pki import KeyPair, load_key_pair
 from adapter.simulator import AgreementPlan, World, create_world
-from adapter.store import CertificateOverride, Database, migrate, open_database, put_certificate_override
+from adapter.store import (
+    CertificateOverride,
+    Database,
+    migrate,
+    open_database,
+    overrides_of,
+    put_certificate_override,
+)
 from cpa import Exchange
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -65,8 +72,8 @@ def exchange(known: KnownAgreement) -> Exchange:
 
 
 @pytest.fixture
-def partners(db: Database, authorities: Authorities, world: World, spare: KeyPair) -> Partners:
-    return Partners(db, lambda: authorities, world.trust, OutgoingConfig(), True, {NAME: (spare,)})
+def partners(authorities: Authorities, world: World, spare: KeyPair) -> Partners:
+    return Partners(lambda: authorities, world.trust, OutgoingConfig(), True, {NAME: (spare,)})
 
 
 async def override(db: Database, exchange: Exchange, destination: bytes, cpa_id: str | None = None) -> None:
@@ -81,16 +88,16 @@ def der(keys: KeyPair) -> bytes:
 
 
 async def test_without_an_override_the_authority_connects_with_its_own_key(
-    partners: Partners, known: KnownAgreement, exchange: Exchange, own: KeyPair
+    partners: Partners, db: Database, known: KnownAgreement, exchange: Exchange, own: KeyPair
 ) -> None:
-    assert await partners.keys_for(known, exchange) == own
+    assert partners.keys_for(known, exchange, await db.read(overrides_of, NAME)) == own
 
 
 async def test_an_overridden_certificate_is_connected_with(
     partners: Partners, db: Database, known: KnownAgreement, exchange: Exchange, spare: KeyPair
 ) -> None:
     await override(db, exchange, der(spare))
-    assert await partners.keys_for(known, exchange) == spare
+    assert partners.keys_for(known, exchange, await db.read(overrides_of, NAME)) == spare
 
 
 async def test_an_override_for_the_agreement_goes_before_one_for_all(
@@ -98,14 +105,14 @@ async def test_an_override_for_the_agreement_goes_before_one_for_all(
 ) -> None:
     await override(db, exchange, der(spare))
     await override(db, exchange, der(own), known.cpa_id)
-    assert await partners.keys_for(known, exchange) == own
+    assert partners.keys_for(known, exchange, await db.read(overrides_of, NAME)) == own
 
 
 async def test_an_override_for_another_agreement_changes_nothing(
     partners: Partners, db: Database, known: KnownAgreement, exchange: Exchange, own: KeyPair, spare: KeyPair
 ) -> None:
     await override(db, exchange, der(spare), "another")
-    assert await partners.keys_for(known, exchange) == own
+    assert partners.keys_for(known, exchange, await db.read(overrides_of, NAME)) == own
 
 
 async def test_an_override_whose_key_is_not_ours_sends_nothing_with_another(
@@ -113,4 +120,4 @@ async def test_an_override_whose_key_is_not_ours_sends_nothing_with_another(
 ) -> None:
     await override(db, exchange, der(world.dso_keys))
     with pytest.raises(MissingKey, match="spare_keys"):
-        await partners.keys_for(known, exchange)
+        partners.keys_for(known, exchange, await db.read(overrides_of, NAME))
