@@ -67,7 +67,7 @@ def claim_jobs(
     waiting: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in conn.execute(_EXPIRED, {**asked, **full, "spare": tuple(spare)}):
         waiting[row.lane].append(row)
-    for lane in conn.execute(_LANES, full).scalars():
+    for lane in conn.execute(_LANES, {**full, "now": now, "at_most": limit}).scalars():
         at_most = _room(lane, room, lane_limit, limit)
         waiting[lane] += conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most})
     by_turns = _longest_waiting_first(
@@ -107,14 +107,24 @@ def _expired() -> Select[Any]:
     return query.order_by(job.c.not_before, job.c.id).with_for_update(skip_locked=True)
 
 
-def _lanes_with_ready_jobs() -> Select[Any]:
+def _lanes_with_due_jobs() -> Select[Any]:
+    """The lanes in which a job is due, the longest waiting first, and no more of them than jobs are wanted."""
     # From one lane to the next over the index: what it costs grows with the lanes, not with the jobs.
     ready = job.c.state == JobState.READY
     found = select(func.min(job.c.lane).label("lane")).where(ready).cte("lanes_found", recursive=True)
     following = select(func.min(job.c.lane)).where(ready, job.c.lane > found.c.lane).scalar_subquery()
     found = found.union_all(select(following).where(found.c.lane.is_not(None)))
-    return select(found.c.lane).where(
-        found.c.lane.is_not(None), found.c.lane.not_in(_FULL), found.c.lane.not_in(paused_lanes())
+    first = select(func.min(job.c.not_before)).where(ready, job.c.lane == found.c.lane).scalar_subquery()
+    return (
+        select(found.c.lane)
+        .where(
+            found.c.lane.is_not(None),
+            found.c.lane.not_in(_FULL),
+            found.c.lane.not_in(paused_lanes()),
+            first <= _NOW,
+        )
+        .order_by(first)
+        .limit(bindparam("at_most"))
     )
 
 
@@ -165,7 +175,7 @@ def _first(due: Column[datetime], state: JobState) -> ScalarSelect[datetime]:
 
 
 _EXPIRED: Final = _expired()
-_LANES: Final = _lanes_with_ready_jobs()
+_LANES: Final = _lanes_with_due_jobs()
 _DUE_IN_LANE: Final = _due_in_lane()
 _NEXT_DUE: Final = select(
     _first(job.c.not_before, JobState.READY), _first(job.c.lease_until, JobState.RUNNING)
