@@ -1,5 +1,6 @@
 # One command each: `make demo` shows it, `make test` proves it.
 PYTHON ?= python3
+JOBS   ?= auto
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
@@ -35,10 +36,12 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# a file of tests runs in one process, since what it needs (a server, a world) is made once for all of it
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 chaos: $(STAMP)
+	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)
