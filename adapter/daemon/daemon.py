@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
-from adapter.config import Config, ConfigProblem, Environment, Listen, TlsConfig
+from adapter.config import Config, ConfigProblem, Environment
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
-from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
-from adapter.daemon.draining import CUT, Drain
+from adapter.daemon.listener import Listener
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.reconciling import reconcile_plans
@@ -32,7 +30,7 @@ from adapter.daemon.sinks import Sinks, make_sinks
 from adapter.delivery import Deliverer
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
+from adapter.pki import KeyProblem, TrustStore
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
     Database,
@@ -56,14 +54,8 @@ log = get_logger(__name__)
 GRACE: Final = timedelta(seconds=20)
 """How long running work may take to end when the daemon stops."""
 
-REQUEST_GRACE: Final = timedelta(seconds=10)
-"""How long requests in progress may take, first those of the ebMS listener, then those of the admin listener."""
-
 STOP: Final = timedelta(seconds=50)
 """How long a stop may take in all; systemd waits longer than this (`TimeoutStopSec`)."""
-
-IDLE: Final = 75.0
-"""Seconds that a connection may take to bring the head of its next request (TRN-22)."""
 
 _ADMIN_CONNECTIONS: Final = 128
 """Connections to the admin listener at a time: its users are few."""
@@ -241,53 +233,16 @@ class Daemon:
         intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
         plain = ebms.tls is None and receiver.test
         endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
-        keeper = self._doorkeeper(self.config.limits.connections, "ebms")
-        self.ebms_port = await self._listen(endpoint.application(), keeper, ebms.listen, ebms.tls, trust)
+        listener = Listener("ebms", ebms.listen, self.config.limits.connections, self.metrics)
+        self._closing.push_async_callback(listener.close)
+        self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
         app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
         admin = self.config.admin
-        keeper = self._doorkeeper(_ADMIN_CONNECTIONS, "admin")
-        self.admin_port = await self._listen(app, keeper, admin.listen, admin.tls, None)
-
-    def _doorkeeper(self, limit: int, listener: str) -> Doorkeeper:
-        metrics = self.metrics
-        turned_away = metrics.connections_turned_away_total.labels(listener=listener)
-        return Doorkeeper(limit, metrics.connections.labels(listener=listener), turned_away)
-
-    async def _listen(
-        self,
-        app: web.Application,
-        keeper: Doorkeeper,
-        listen: Listen,
-        tls: TlsConfig | None,
-        trust: TrustStore | None,
-    ) -> int:
-        """Listen, and return the port."""
-        context = None
-        if tls is not None:
-            try:
-                context = server_context(load_key_pair(tls.certificate, tls.key), trust)
-            except KeyProblem as problem:
-                raise ConfigProblem([str(problem)]) from problem
-        drain = Drain(app)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=CUT.total_seconds(),
-            keepalive_timeout=IDLE,
-        )
-        await runner.setup()
-        self._closing.push_async_callback(runner.cleanup)
-        sites = [
-            web.SockSite(runner, door, ssl_context=context, backlog=BACKLOG)
-            for door in await open_doors(listen, keeper)
-        ]
-        for site in sites:
-            await site.start()
-        self._closing.push_async_callback(drain.close, sites, runner, REQUEST_GRACE)
-        return int(runner.addresses[0][1])
+        listener = Listener("admin", admin.listen, _ADMIN_CONNECTIONS, self.metrics)
+        self._closing.push_async_callback(listener.close)
+        self.admin_port = await listener.open(app, admin.tls, None)
 
 
 async def _sweep(db: Database, spool: Spool, names: SpoolNames) -> None:

@@ -190,16 +190,8 @@ from adapter.store.retention import (
 )
 from adapter.store.revisions import SchemaStatus, Step
 from adapter.store.schedules import drop_schedules, keep_schedule
-from adapter.store.spool import (
-    Content,
-    Spool,
-    SpoolNames,
-    SpoolWriter,
-    Stored,
-    named_keys,
-    spooled_octets,
-    spooled_per_authority,
-)
+from adapter.store.spool import Content, Spool, SpoolNames, SpoolWriter, Stored
+from adapter.store.spooled import named_keys, spooled_octets, spooled_per_authority
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
     OPEN_DELIVERY,

@@ -12,7 +12,8 @@ from adapter.store.database import Database
 from adapter.store.ended import has_octets
 from adapter.store.problems import SpoolDamaged
 from adapter.store.schema import delivery, delivery_file, message, payload
-from adapter.store.spool import Content, Spool, Stored, named_keys
+from adapter.store.spool import Content, Spool, Stored
+from adapter.store.spooled import named_keys
 
 UNFINISHED: Final = timedelta(days=1)
 """A content can be in the spool before its row is in the store: for as long as a request takes, so less than this."""

@@ -26,7 +26,8 @@ from adapter.store.opening import schema_status
 from adapter.store.problems import SpoolDamaged, StoreProblem
 from adapter.store.revisions import SchemaStatus
 from adapter.store.schema import delivery_file, payload
-from adapter.store.spool import Content, Spool, named_keys
+from adapter.store.spool import Content, Spool
+from adapter.store.spooled import named_keys
 from adapter.store.sqlite import sqlite_path
 from adapter.store.urls import is_postgres_url
 from adapter.store.writer import raw_connection

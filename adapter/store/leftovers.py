@@ -7,7 +7,8 @@ makes a row for an old content. So the start waits for the names only.
 from typing import Final
 
 from adapter.store.database import Database
-from adapter.store.spool import Spool, SpoolNames, named_keys
+from adapter.store.spool import Spool, SpoolNames
+from adapter.store.spooled import named_keys
 
 _KEYS: Final = 500
 

@@ -49,7 +49,7 @@ from adapter.store.schema import (
     refused_body,
     timeline,
 )
-from adapter.store.spool import named_keys
+from adapter.store.spooled import named_keys
 
 WINDOW: Final = 5000
 """How many rows are looked through in one read."""

@@ -10,18 +10,15 @@ import hashlib
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, func, select, union, union_all
-
 from adapter.observe import get_logger
 from adapter.store.problems import SpoolDamaged, SpoolUnavailable, StoreProblem
-from adapter.store.schema import delivery, delivery_file, message, payload
 
 log = get_logger(__name__)
 
@@ -363,38 +360,6 @@ def check_size(content: Content, place: str, size: int | None) -> None:
         raise SpoolDamaged(f"{place} is gone; restore it from a backup")
     if size != content.size:
         raise SpoolDamaged(f"{place} has {size} octets instead of {content.size}; restore it from a backup")
-
-
-def named_keys(conn: Connection, keys: Collection[str]) -> frozenset[str]:
-    """Those of the keys of the spool that a row names."""
-    named = union(
-        *(select(table.c.spool_key).where(table.c.spool_key.in_(keys)) for table in (payload, delivery_file))
-    )
-    return frozenset(conn.execute(named).scalars())
-
-
-def spooled_octets(conn: Connection) -> int:
-    """How many octets the contents have that rows name in the spool."""
-    return sum(
-        conn.execute(
-            select(func.coalesce(func.sum(table.c.size), 0)).where(table.c.spool_key.is_not(None))
-        ).scalar_one()
-        for table in (payload, delivery_file)
-    )
-
-
-def spooled_per_authority(conn: Connection) -> Mapping[str, int]:
-    """How many octets the contents of each authority have that rows name in the spool."""
-    sizes = union_all(
-        select(message.c.authority, payload.c.size)
-        .join(message, payload.c.message == message.c.id)
-        .where(payload.c.spool_key.is_not(None)),
-        select(delivery.c.authority, delivery_file.c.size)
-        .join(delivery, delivery_file.c.delivery == delivery.c.id)
-        .where(delivery_file.c.spool_key.is_not(None)),
-    ).subquery()
-    query = select(sizes.c.authority, func.sum(sizes.c.size)).group_by(sizes.c.authority)
-    return {authority: int(octets) for authority, octets in conn.execute(query)}
 
 
 async def to_the_end(work: Awaitable[R]) -> R:

@@ -8,8 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from adapter.daemon.daemon import GRACE, REQUEST_GRACE, STOP
+from adapter.daemon.daemon import GRACE, STOP
 from adapter.daemon.draining import CUT
+from adapter.daemon.listener import REQUEST_GRACE
 from tests.e2e import killable
 from tests.e2e.conftest import Chain, assert_delivered, until
 

@@ -159,7 +159,7 @@ async def test_what_ends_within_sixty_days_is_in_the_log(open_house: Open) -> No
 async def test_a_connection_that_brings_no_request_is_closed(
     head: bytes, open_house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapter.daemon.daemon.IDLE", 0.3)
+    monkeypatch.setattr("adapter.daemon.listener.IDLE", 0.3)
     house = await open_house()
     reader, writer = await asyncio.open_connection(
         "localhost",

@@ -1,0 +1,67 @@
+"""A listener: its door, its TLS, the application behind it, and an end that lets requests finish."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from adapter.config import ConfigProblem, Listen, TlsConfig
+from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
+from adapter.daemon.draining import CUT, Drain
+from adapter.observe import Metrics
+from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
+
+REQUEST_GRACE: Final = timedelta(seconds=10)
+"""How long requests in progress may take when the listener closes."""
+
+IDLE: Final = 75.0
+"""Seconds that a connection may take to bring the head of its next request (TRN-22)."""
+
+
+@dataclass(slots=True)
+class Listener:
+    """One listener, by its name in the metrics; so many connections at a time."""
+
+    name: str
+    listen: Listen
+    connections: int
+    metrics: Metrics
+    _runner: web.AppRunner | None = None
+    _drain: Drain | None = None
+    _sites: list[web.SockSite] = field(default_factory=list)
+
+    async def open(self, app: web.Application, tls: TlsConfig | None, trust: TrustStore | None) -> int:
+        """Listen, and return the port; with `trust` a client must show a certificate of it.
+
+        Raises ConfigProblem where certificate or key cannot be used, OSError where the address is taken.
+        """
+        context = None
+        if tls is not None:
+            try:
+                context = server_context(load_key_pair(tls.certificate, tls.key), trust)
+            except KeyProblem as problem:
+                raise ConfigProblem([str(problem)]) from problem
+        self._drain = Drain(app)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CUT.total_seconds(),
+            keepalive_timeout=IDLE,
+        )
+        await self._runner.setup()
+        for door in await open_doors(self.listen, self._keeper()):
+            site = web.SockSite(self._runner, door, ssl_context=context, backlog=BACKLOG)
+            await site.start()
+            self._sites.append(site)
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Take no connection any more, and let requests end; nothing happens where it was not opened."""
+        if self._runner is not None and self._drain is not None:
+            await self._drain.close(self._sites, self._runner, REQUEST_GRACE)
+
+    def _keeper(self) -> Doorkeeper:
+        turned_away = self.metrics.connections_turned_away_total.labels(listener=self.name)
+        return Doorkeeper(self.connections, self.metrics.connections.labels(listener=self.name), turned_away)
