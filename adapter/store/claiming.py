@@ -67,9 +67,12 @@ def claim_jobs(
     waiting: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in conn.execute(_EXPIRED, {**asked, **full, "spare": tuple(spare)}):
         waiting[row.lane].append(row)
-    for lane in conn.execute(_LANES, {**full, "now": now, "at_most": limit}).scalars():
+    for lane in conn.execute(_LANES, {**full, "now": now}).scalars().all():
+        if len(waiting) >= limit:
+            break  # each of these gives at least one: who waits in the others has waited shorter
         at_most = _room(lane, room, lane_limit, limit)
-        waiting[lane] += conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most})
+        if rows := conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most}).all():
+            waiting[lane] += rows
     by_turns = _longest_waiting_first(
         [rows[: _room(name, room, lane_limit, limit)] for name, rows in waiting.items()]
     )
@@ -108,7 +111,7 @@ def _expired() -> Select[Any]:
 
 
 def _lanes_with_due_jobs() -> Select[Any]:
-    """The lanes in which a job is due, the longest waiting first, and no more of them than jobs are wanted."""
+    """The lanes in which a job is due, of any kind; the longest waiting first."""
     # From one lane to the next over the index: what it costs grows with the lanes, not with the jobs.
     ready = job.c.state == JobState.READY
     found = select(func.min(job.c.lane).label("lane")).where(ready).cte("lanes_found", recursive=True)
@@ -124,7 +127,6 @@ def _lanes_with_due_jobs() -> Select[Any]:
             first <= _NOW,
         )
         .order_by(first)
-        .limit(bindparam("at_most"))
     )
 
 

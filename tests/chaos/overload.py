@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from adapter.simulator import SimulatedDso, World
 from tests.chaos.checker import Report
 from tests.chaos.hosts import Host
 from tests.chaos.partner import NO_MISCHIEF, Announced, Counts, Partners
-from tests.chaos.stage import SETTLING, STAM, build_stage
+from tests.chaos.stage import SETTLING, STAM, Stage, build_stage
 from tests.e2e.conftest import until
 
 CONNECTIONS = 50
@@ -104,7 +105,7 @@ async def overload(directory: Path, seconds: float, *, senders: int = 8, seed: i
             async with _troubled(host, watched, makelaar, first[2]):
                 await _besiege(host.world.ports.adapter, watched, seconds / 4)
                 await _flood(dso, partners, senders, seconds)
-            await until(stage.is_settled, SETTLING)
+            await until(partial(_is_quiet, host, stage), SETTLING)
             refused = await _refused(host)
             await host.stop()
         finally:
@@ -247,10 +248,20 @@ def _let_an_intermediary_act(world: World) -> ssl.SSLContext:
     return client_context(keys, world.trust)
 
 
-async def _refused(host: Host) -> dict[str, float]:
+async def _is_quiet(host: Host, stage: Stage) -> bool:
+    """Whether nothing comes in any more, and nothing is left to do: who went away may have been half way through."""
+    (receiving,) = re.findall(r"^stam_adapter_receiving (\S+)", await _metrics(host), re.MULTILINE)
+    return float(receiving) == 0 and await stage.is_settled()
+
+
+async def _metrics(host: Host) -> str:
     url = f"http://127.0.0.1:{host.world.ports.admin}/metrics"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
-        text = await response.text()
+        return await response.text()
+
+
+async def _refused(host: Host) -> dict[str, float]:
+    text = await _metrics(host)
     found = re.findall(r'stam_adapter_refused_total\{reason="overload_(\w+)"\} (\S+)', text)
     turned_away = re.findall(r'connections_turned_away_total\{listener="ebms"\} (\S+)', text)
     return {reason: float(number) for reason, number in [*found, *(("connections", n) for n in turned_away)]}

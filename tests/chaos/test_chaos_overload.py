@@ -12,7 +12,6 @@ async def test_under_overload_what_was_accepted_is_delivered_once_and_memory_sta
 ) -> None:
     endured = await overload(tmp_path, SECONDS)
     watched = endured.watched
-    print("X", endured)
     assert endured.report.is_clean, str(endured.report)
     assert endured.delivered == endured.counts.messages
     assert set(watched.lives) == {"200"}

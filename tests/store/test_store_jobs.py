@@ -198,6 +198,13 @@ async def test_jobs_that_run_are_not_removed(db: Database, now: datetime) -> Non
     assert waiting not in ids(await db.read(jobs_for, "x", 7))
 
 
+async def test_a_lane_with_older_jobs_of_other_kinds_hides_no_other_lane(db: Database, now: datetime) -> None:
+    older = NewJob("y", lane="a", not_before=now - SECOND)
+    await db.write(add_job, older, "voorbeeldstad", 1, now)
+    wanted = await add(db, now, "b")
+    assert ids(await claim(db, now, limit=1)) == [wanted]
+
+
 async def test_only_the_kinds_that_are_asked_for_are_claimed(db: Database, now: datetime) -> None:
     await add(db, now)
     assert await db.write(claim_jobs, "w1", now, LEASE, 5, (), ("y",)) == []
