@@ -121,22 +121,14 @@ class Daemon:
         keys = await asyncio.to_thread(load_keys, config)
         spare_keys = await asyncio.to_thread(load_spare_keys, config)
         trust = load_trust(config)
-        sinks = self.materials.make_sinks(config)
-        for sink in sinks.values():
-            self._closing.push_async_callback(sink.close)
+        sinks = self._sinks()
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
         clock = StoreClock(db, self.materials.clock, is_shared(config.store.url))
         await clock.look()
         spool = self.materials.open_spool(config)
-        restored = RestoredStore.find(config, db, spool, self.metrics, clock)
-        if restored is not None:
-            await restored.settle()
-        elif not is_shared(config.store.url):
-            # several daemons may have one spool: what is young may be of a message that another receives
-            names = await spool.names()
-            self._background(_sweep(db, spool, names), "sweep")
+        restored = await self._look_back(db, spool, clock)
         registry = Registry(config, keys, db, self.metrics, clock)
         await registry.import_files()
         await registry.refresh()
@@ -185,12 +177,31 @@ class Daemon:
             max_message=config.ebms.max_message,
             pressure=pressure,
         )
-        readiness = Readiness(db, spool, worker, registry, config.state, clock)
+        listener = Listener("ebms", config.ebms.listen, config.limits.connections, self.metrics)
+        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, config, self.metrics, clock)
         await self._listen_admin(readiness, api)
-        await self._listen_ebms(receiver, spool, trust)
+        self._closing.push_async_callback(listener.close)
+        await self._listen_ebms(listener, receiver, spool, trust)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+
+    async def _look_back(self, db: Database, spool: Spool, clock: StoreClock) -> RestoredStore | None:
+        """See to what a crash, or a restore from a backup, left behind; return the restored store."""
+        restored = RestoredStore.find(self.config, db, spool, self.metrics, clock)
+        if restored is not None:
+            await restored.settle()
+        elif not is_shared(self.config.store.url):
+            # several daemons may have one spool: what is young may be of a message that another receives
+            names = await spool.names()
+            self._background(_sweep(db, spool, names), "sweep")
+        return restored
+
+    def _sinks(self) -> Sinks:
+        sinks = self.materials.make_sinks(self.config)
+        for sink in sinks.values():
+            self._closing.push_async_callback(sink.close)
+        return sinks
 
     def _worker(self, db: Database, handlers: dict[str, Handler], clock: StoreClock) -> Worker:
         retries = self.config.retries
@@ -222,7 +233,9 @@ class Daemon:
 
         self._closing.push_async_callback(end)
 
-    async def _listen_ebms(self, receiver: Receiver, spool: Spool, trust: TrustStore) -> None:
+    async def _listen_ebms(
+        self, listener: Listener, receiver: Receiver, spool: Spool, trust: TrustStore
+    ) -> None:
         ebms = self.config.ebms
         per_agreement = [
             agreement.max_message
@@ -233,8 +246,6 @@ class Daemon:
         intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
         plain = ebms.tls is None and receiver.test
         endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
-        listener = Listener("ebms", ebms.listen, self.config.limits.connections, self.metrics)
-        self._closing.push_async_callback(listener.close)
         self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:

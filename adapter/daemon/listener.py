@@ -30,6 +30,12 @@ class Listener:
     _runner: web.AppRunner | None = None
     _drain: Drain | None = None
     _sites: list[web.SockSite] = field(default_factory=list)
+    _open: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether connections are taken."""
+        return self._open
 
     async def open(self, app: web.Application, tls: TlsConfig | None, trust: TrustStore | None) -> int:
         """Listen, and return the port; with `trust` a client must show a certificate of it.
@@ -55,10 +61,12 @@ class Listener:
             site = web.SockSite(self._runner, door, ssl_context=context, backlog=BACKLOG)
             await site.start()
             self._sites.append(site)
+        self._open = True
         return int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
         """Take no connection any more, and let requests end; nothing happens where it was not opened."""
+        self._open = False
         if self._runner is not None and self._drain is not None:
             await self._drain.close(self._sites, self._runner, REQUEST_GRACE)
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ReadyCheck
 from adapter.daemon.clock import StoreClock
+from adapter.daemon.listener import Listener
 from adapter.daemon.registry import Registry
 from adapter.store import Database, Spool, SpoolUnavailable, StoreProblem, count_jobs
 from adapter.work import Worker
@@ -29,10 +30,12 @@ class Readiness:
     registry: Registry
     state: Path
     clock: StoreClock
+    listener: Listener
 
     def checks(self) -> Mapping[str, ReadyCheck]:
         """The checks by their name in the log."""
         return {
+            "listener": self.listens,
             "database": self.database,
             "worker": self.jobs,
             "disk": self.disk,
@@ -40,6 +43,12 @@ class Readiness:
             "agreements": self.agreements,
             "clock": self.clock.problems,
         }
+
+    async def listens(self) -> list[str]:
+        """Partners can connect."""
+        return (
+            [] if self.listener.is_open else ["partners cannot connect: the daemon is starting or stopping"]
+        )
 
     async def database(self) -> list[str]:
         """The store answers."""

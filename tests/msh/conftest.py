@@ -159,10 +159,10 @@ def logs() -> Iterator[list[Entry]]:
 
 @pytest.fixture(autouse=True, scope="session")
 def keys_are_read_once() -> Iterator[None]:
-    """Checking a private key costs 30 ms, parsing a CPA some, and every daemon here reads the same ones."""
+    """Reading keys and CPAs takes a while, and every daemon here reads the same ones."""
     with pytest.MonkeyPatch.context() as patch:
         once = functools.cache(load_key_pair)
-        for name in ("daemon", "registry"):
+        for name in ("listener", "registry"):
             patch.setattr(f"adapter.daemon.{name}.load_key_pair", once)
         parsed_once = functools.cache(parse_cpa)
         for module in ("adapter.daemon.registry", "adapter.authorities.snapshot"):
@@ -181,8 +181,8 @@ async def open_house(
 ) -> AsyncIterator[Open]:
     """Start daemons: `extra` is TOML after the configuration, `replacing` texts in it, `environ` its overrides.
 
-    `database` wraps the store. With `dso=False` the partner does not listen. When a daemon stops, all it has sent
-    is judged.
+    `database` wraps the store. With `dso=False` the partner does not listen. `grace` is what running work gets
+    when a daemon stops; all it has sent is then judged.
     """
     async with AsyncExitStack() as stack:
 
@@ -194,6 +194,7 @@ async def open_house(
             database: Callable[[Database], Database] | None = None,
             dso: bool = True,
             clock: Clock | None = None,
+            grace: timedelta = timedelta(seconds=20),
         ) -> House:
             clock = clock or Clock()
             config = configuration(world, tmp_path, extra, replacing or {}, environ or {})
@@ -207,7 +208,7 @@ async def open_house(
             if dso:
                 await partner.start()
                 stack.push_async_callback(partner.stop)
-            daemon = Daemon(config, Materials(open_database=open_store, clock=clock))
+            daemon = Daemon(config, Materials(open_database=open_store, clock=clock, grace=grace))
             await daemon.start()
             house = House(
                 world, keys, agreements, daemon, partner, clock, tmp_path / "state", logs, opened[0]

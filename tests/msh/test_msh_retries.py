@@ -163,11 +163,8 @@ async def test_a_restart_goes_on_where_it_was(open_house: Open, serve: Serve):
     await second.until_state(message, MessageState.DELIVERED)
 
 
-async def test_a_daemon_that_stops_while_it_sends_sends_the_same_again(
-    open_house: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("adapter.daemon.daemon.GRACE", timedelta())
-    first = await open_house(dso=False)
+async def test_a_daemon_that_stops_while_it_sends_sends_the_same_again(open_house: Open, serve: Serve):
+    first = await open_house(dso=False, grace=timedelta())
     never = asyncio.Event()
 
     async def say_nothing(_: bytes) -> web.Response:
