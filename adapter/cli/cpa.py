@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -33,6 +33,7 @@ from adapter.store import (
     put_agreement,
     withdraw_agreement,
 )
+from adapter.work import utc_now
 from cpa import (
     CollaborationProtocolAgreement,
     CpaError,
@@ -84,7 +85,7 @@ def check(
     Example: stam-adapter cpa check cpa/voorbeeldstad.xml --production
     """
     document = _parse(file, file.read_bytes())
-    findings = lint(document, production=production, now=datetime.now(UTC))
+    findings = lint(document, production=production, now=utc_now())
     rows = [describe_finding(finding) for finding in findings]
     if as_json:
         show_document({"cpaId": document.cpa_id, "production": production, "findings": rows}, as_json=True)
@@ -105,7 +106,7 @@ def show(file: FileArgument, as_json: JsonOption = False) -> None:
     Example: stam-adapter cpa show cpa/voorbeeldstad.xml
     """
     document = _parse(file, file.read_bytes())
-    show_document(describe_cpa(document, datetime.now(UTC)), as_json=as_json)
+    show_document(describe_cpa(document, utc_now()), as_json=as_json)
 
 
 @app.command("list")
@@ -116,7 +117,7 @@ def list_agreements(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption =
     """
     settings = read_config(config)
     rows = asyncio.run(_active(settings))
-    now = datetime.now(UTC)
+    now = utc_now()
     show_table(_LIST_COLUMNS, [_listed(settings, row, now) for row in rows], as_json=as_json)
     if not rows:
         say(
@@ -150,7 +151,7 @@ def add(
     except NotAParty as problem:
         fail(f"{problem}; give the --authority that is a party, or correct its `party` in the configuration")
     candidate = Candidate(authority, file.name, data)
-    _judge(check_cpa(settings, _keys(owner), candidate, agreement, _now()), force=force)
+    _judge(check_cpa(settings, _keys(owner), candidate, agreement, utc_now()), force=force)
     changed = asyncio.run(_put(settings, authority, document.cpa_id, data, file.absolute()))
     _report(
         as_json,
@@ -260,7 +261,7 @@ def _put_once(conn: Connection, authority: str, cpa_id: str, data: bytes, path: 
     for row in agreement_history(conn, cpa_id):
         if (row.authority, row.digest, row.state) == (authority, digest, AgreementState.ACTIVE):
             return False
-    put_agreement(conn, authority, cpa_id, data, AgreementSource.UPLOAD, _now(), path)
+    put_agreement(conn, authority, cpa_id, data, AgreementSource.UPLOAD, utc_now(), path)
     return True
 
 
@@ -270,9 +271,5 @@ async def _withdraw(config: Config, cpa_id: str) -> str:
         active = {row.cpa_id: row.authority for row in await db.read(active_agreements)}
         if cpa_id not in active:
             fail(f"there is no agreement {cpa_id!r} in use; in use: {', '.join(sorted(active)) or 'none'}")
-        await db.write(withdraw_agreement, cpa_id, _now())
+        await db.write(withdraw_agreement, cpa_id, utc_now())
         return active[cpa_id]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

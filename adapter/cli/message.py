@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -27,9 +27,9 @@ from adapter.cli.settings import (
     ConfigOption,
     JsonOption,
     LimitOption,
-    daemon_runs,
     opened_store,
     read_config,
+    when_done,
 )
 from adapter.cli.store_view import (
     Description,
@@ -63,6 +63,7 @@ from adapter.store import (
     retry_messages,
     unpark_jobs,
 )
+from adapter.work import utc_now
 
 app = new_app(help="Look into messages, and mend what became of them.", no_args_is_help=True)
 
@@ -167,11 +168,11 @@ def resend(
     settings = read_config(config)
     if message_id is not None:
         message = asyncio.run(_resend(settings, _bare(message_id)))
-        typer.echo(f"{message.action} {message.message_id} is sent again{_when(settings)}")
+        typer.echo(f"{message.action} {message.message_id} is sent again{when_done(settings)}")
         return
-    choice, now = chosen(authority, None, with_reason, since, until), _now()
+    choice, now = chosen(authority, None, with_reason, since, until), utc_now()
     asyncio.run(_say_what_is_left(settings, choice, state, now))
-    done = f"sent again{_when(settings)}"
+    done = f"sent again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
     asyncio.run(mend(settings, resend_signals(choice, state, now), now, manner))
 
@@ -205,10 +206,12 @@ def retry(
     settings = read_config(config)
     if message_id is not None:
         count = asyncio.run(_retry(settings, _bare(message_id)))
-        typer.echo(f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{_when(settings)}")
+        typer.echo(
+            f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{when_done(settings)}"
+        )
         return
-    choice, now = chosen(authority, None, with_reason, since, until), _now()
-    done = f"tried again{_when(settings)}"
+    choice, now = chosen(authority, None, with_reason, since, until), utc_now()
+    done = f"tried again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
     asyncio.run(mend(settings, retry_messages(choice, state, now), now, manner))
 
@@ -216,10 +219,6 @@ def retry(
 def _bare(message_id: str) -> str:
     """A MessageId as the store has it: people copy it with its angle brackets."""
     return message_id.strip().removeprefix("<").removesuffix(">")
-
-
-def _when(config: Config) -> str:
-    return "" if daemon_runs(config) else " as soon as the daemon runs"
 
 
 def _not_found(message_id: str) -> NoReturn:
@@ -278,7 +277,7 @@ async def _resend(config: Config, message_id: str) -> StoredMessage:
         message = outgoing[0]
         await _check_resendable(db, message)
         job = NewJob(JobKind.SEND, partner_lane(message.authority, message.cpa_id))
-        await db.write(resend_response, message.id, job, _now())
+        await db.write(resend_response, message.id, job, utc_now())
         return message
 
 
@@ -309,7 +308,7 @@ async def _check_resendable(db: Database, message: StoredMessage) -> None:
     if message.kind not in RESENDABLE:
         instead = f"; use `stam-adapter ping {message.cpa_id}`" if message.kind is MessageKind.PING else ""
         fail(f"{message.message_id} is a {message.kind}, which is not sent again{instead}")
-    if message.expires_at is not None and message.expires_at <= _now():
+    if message.expires_at is not None and message.expires_at <= utc_now():
         fail(
             f"{message.message_id} was of use until {message.expires_at:%Y-%m-%d %H:%M}Z: the partner waits for it no "
             "longer; ask the partner to send the message again"
@@ -322,7 +321,7 @@ async def _check_resendable(db: Database, message: StoredMessage) -> None:
 
 async def _retry(config: Config, message_id: str) -> int:
     async with opened_store(config) as db:
-        count = await db.write(_unpark, message_id, _now())
+        count = await db.write(_unpark, message_id, utc_now())
         if count is None:
             _not_found(message_id)
         if not count:
@@ -341,7 +340,3 @@ def _unpark(conn: Connection, message_id: str, now: datetime) -> int | None:
 
 def _unparked(conn: Connection, kinds: Sequence[str], subjects: list[int], now: datetime) -> int:
     return unpark_jobs(conn, kinds, subjects, now) if subjects else 0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import typer
@@ -33,6 +33,7 @@ from adapter.config import Config, ConfigProblem
 from adapter.daemon import Sources, load_keys, load_trust, reconcile_plans
 from adapter.observe import Metrics
 from adapter.stam import FetchProblem, Finding, Plan, Reconciler, Reconciliation, Verdict
+from adapter.work import utc_now
 
 _COLUMNS: Final = (
     Column("authority", "authority"),
@@ -118,13 +119,13 @@ async def _reconcile(
     config: Config, authority: str | None, days: int | None, verzoeknummer: str | None, *, dry_run: bool
 ) -> list[_Asked]:
     try:
-        sources = Sources(config, load_keys(config), load_trust(config), _now)
+        sources = Sources(config, load_keys(config), load_trust(config), utc_now)
     except ConfigProblem as problem:
         fail_configuration(problem)
     try:
         plans = reconcile_plans(config, sources)
         async with opened_store(config) as db:
-            reconciler = Reconciler(db, plans, Metrics(), _now)
+            reconciler = Reconciler(db, plans, Metrics(), utc_now)
             return [
                 await _ask(reconciler, plan, days, verzoeknummer, dry_run=dry_run)
                 for name, plan in plans.items()
@@ -196,7 +197,3 @@ def _describe(asked: _Asked) -> dict[str, Any]:
         "complete": found.result.complete,
         "hits": [_finding(finding) for finding in found.findings],
     }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -70,6 +70,11 @@ def daemon_runs(config: Config) -> bool:
         fail(str(problem))
 
 
+def when_done(config: Config) -> str:
+    """What to add to a sentence about work that was ordered: when it will be done, where no daemon runs."""
+    return "" if daemon_runs(config) else " as soon as the daemon runs"
+
+
 def state_trouble(config: Config, error: OSError) -> str:
     """What to say of a state directory that cannot be used."""
     return f"{config.state} cannot be used ({error.strerror}); run this as the user of the daemon, or correct `state`"

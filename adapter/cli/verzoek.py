@@ -1,7 +1,7 @@
 """`verzoek`: where a verzoek is, and what an operator can do about it."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -27,10 +27,10 @@ from adapter.cli.settings import (
     ConfigOption,
     JsonOption,
     LimitOption,
-    daemon_runs,
     named_authority,
     opened_store,
     read_config,
+    when_done,
 )
 from adapter.cli.store_view import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.config import AuthorityConfig, Config
@@ -56,6 +56,7 @@ from adapter.store import (
     skip_delivery,
     unpark_jobs,
 )
+from adapter.work import utc_now
 
 app = new_app(help="Look into verzoeken, and mend what became of them.", no_args_is_help=True)
 
@@ -155,11 +156,11 @@ def retry(
     settings = read_config(config)
     if verzoeknummer is not None:
         count = asyncio.run(_retry(settings, verzoeknummer, authority))
-        typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{_when(settings)}")
+        typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{when_done(settings)}")
         return
-    choice, now = chosen(authority, sink, with_reason, since, until), _now()
+    choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = retry_deliveries(choice, _open_state(state), now)
-    done = f"tried again{_when(settings)}"
+    done = f"tried again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done=done)
     asyncio.run(mend(settings, repair, now, manner))
 
@@ -197,7 +198,7 @@ def skip(
         count = asyncio.run(_skip(settings, verzoeknummer, authority, reason.strip()))
         typer.echo(f"{verzoeknummer}: {_deliveries(count)} skipped")
         return
-    choice, now = chosen(authority, sink, with_reason, since, until), _now()
+    choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = skip_deliveries(choice, _open_state(state), reason.strip(), now)
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done="skipped")
     asyncio.run(mend(settings, repair, now, manner))
@@ -221,11 +222,11 @@ def fetch(
     Example: stam-adapter verzoek fetch 2023073100048 --authority voorbeeldstad
     """
     settings = read_config(config)
-    chosen = _sink(authority, named_authority(settings, authority), sink)
+    target = _sink(authority, named_authority(settings, authority), sink)
     if not verzoeknummer.strip() or not verzoeknummer.isprintable() or len(verzoeknummer) > MAX_NUMBER:
         fail(f"{verzoeknummer!r} is no verzoeknummer; it is a number such as 2023073100048", WRONG_USE)
-    asyncio.run(_fetch(settings, verzoeknummer.strip(), authority, chosen))
-    typer.echo(f"{verzoeknummer} is collected for {authority} and delivered to {chosen}{_when(settings)}")
+    asyncio.run(_fetch(settings, verzoeknummer.strip(), authority, target))
+    typer.echo(f"{verzoeknummer} is collected for {authority} and delivered to {target}{when_done(settings)}")
 
 
 def _sink(name: str, authority: AuthorityConfig, wanted: str | None) -> str:
@@ -251,10 +252,6 @@ def _open_state(state: DeliveryState | None) -> DeliveryState:
     if state is not None and state not in OPEN_DELIVERY:
         fail(f"what is {state} has ended; choose --state parked, ready or collecting", WRONG_USE)
     return state or DeliveryState.PARKED
-
-
-def _when(config: Config) -> str:
-    return "" if daemon_runs(config) else " as soon as the daemon runs"
 
 
 def _deliveries(count: int) -> str:
@@ -302,7 +299,7 @@ def _details(conn: Connection, verzoeknummer: str, authority: str | None, as_jso
 
 async def _retry(config: Config, verzoeknummer: str, authority: str | None) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_unpark, verzoeknummer, authority, _now())
+        found, count = await db.write(_unpark, verzoeknummer, authority, utc_now())
         parked = None if found else await db.read(_parked_message, verzoeknummer)
     if parked is not None:
         fail(
@@ -334,7 +331,7 @@ def _parked_message(conn: Connection, conversation_id: str) -> str | None:
 
 async def _skip(config: Config, verzoeknummer: str, authority: str | None, reason: str) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_skip_open, verzoeknummer, authority, reason, _now())
+        found, count = await db.write(_skip_open, verzoeknummer, authority, reason, utc_now())
     if not found:
         _not_found(verzoeknummer, authority)
     if not count and len({one.authority for one in found if one.state in OPEN_DELIVERY}) > 1:
@@ -360,7 +357,7 @@ def _skip_open(
 
 async def _fetch(config: Config, verzoeknummer: str, authority: str, sink: str) -> None:
     async with opened_store(config) as db:
-        waiting = await db.write(_create, verzoeknummer, authority, sink, _now())
+        waiting = await db.write(_create, verzoeknummer, authority, sink, utc_now())
     if waiting is None:
         return
     retry_it = f"use `stam-adapter verzoek retry {verzoeknummer}`"
@@ -388,7 +385,3 @@ def _create(
 
 def _states(found: list[StoredDelivery]) -> str:
     return ", ".join(f"{one.name or one.sink} is {one.state}" for one in found)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

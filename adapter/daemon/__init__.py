@@ -1,7 +1,7 @@
 """The daemon and its parts, put together."""
 
 from adapter.daemon.collecting import Sources
-from adapter.daemon.daemon import Daemon, Materials, load_trust, utc_now
+from adapter.daemon.daemon import Daemon, Materials, load_trust
 from adapter.daemon.descriptors import LoopFailures
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys
@@ -22,5 +22,4 @@ __all__ = [
     "load_trust",
     "make_sinks",
     "reconcile_plans",
-    "utc_now",
 ]

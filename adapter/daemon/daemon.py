@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,7 +47,7 @@ from adapter.store import (
     open_spool,
     remove_leftovers,
 )
-from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker
+from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker, utc_now
 
 log = get_logger(__name__)
 
@@ -61,11 +61,6 @@ _ADMIN_CONNECTIONS: Final = 128
 """Connections to the admin listener at a time: its users are few."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
-
-
-def utc_now() -> datetime:
-    """The clock of the daemon."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

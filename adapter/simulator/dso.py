@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiohttp import web
 
@@ -14,10 +14,7 @@ from adapter.simulator.msh import SimulatedMsh
 from adapter.simulator.records import Payload, SentMessage
 from adapter.simulator.verzoeken import SimulatedVerzoek, notification_xml
 from adapter.simulator.world import ACTION, SERVICE, World, WorldAuthority
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+from adapter.work import utc_now
 
 
 @dataclass(slots=True)
@@ -25,7 +22,7 @@ class SimulatedDso:
     """Runs both sides of DSO-LV for the authorities of a world."""
 
     world: World
-    clock: Callable[[], datetime] = _utc_now
+    clock: Callable[[], datetime] = utc_now
     faults: Faults = field(default_factory=Faults)
     msh: SimulatedMsh = field(init=False)
     api: VerzoekAfhandelenApi = field(init=False)

@@ -1,6 +1,6 @@
 """Work: who does the jobs of the store, when, and how many at a time."""
 
 from adapter.work.policy import RetryPolicy
-from adapter.work.worker import Clock, Handler, JobObserver, Limits, Timing, Worker
+from adapter.work.worker import Clock, Handler, JobObserver, Limits, Timing, Worker, utc_now
 
-__all__ = ["Clock", "Handler", "JobObserver", "Limits", "RetryPolicy", "Timing", "Worker"]
+__all__ = ["Clock", "Handler", "JobObserver", "Limits", "RetryPolicy", "Timing", "Worker", "utc_now"]

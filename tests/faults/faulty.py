@@ -17,12 +17,12 @@ import typer
 
 from adapter.cli.run import run_daemon
 from adapter.config import Config
-from adapter.daemon import Materials, make_sinks, utc_now
+from adapter.daemon import Materials, make_sinks
 from adapter.daemon.sinks import Sinks
 from adapter.delivery import Checkpoint, Handover, Outcome, Permanent, SinkType
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
 from adapter.store import sqlite
-from adapter.work import Timing
+from adapter.work import Timing, utc_now
 
 LEASE = "FAULTY_LEASE"
 """Where the environment has the lease of a job in seconds, when it is not the one of the product."""
