@@ -2,7 +2,13 @@
 
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
-from adapter.config.reconcile import ReconcileConfig, SearchRequestConfig, SearchResponseConfig
+from adapter.config.reconcile import (
+    AreaForm,
+    Paging,
+    ReconcileConfig,
+    SearchRequestConfig,
+    SearchResponseConfig,
+)
 from adapter.config.settings import (
     AdminConfig,
     AdminUser,
@@ -34,6 +40,7 @@ __all__ = [
     "AdminConfig",
     "AdminUser",
     "AgreementConfig",
+    "AreaForm",
     "AuthorityConfig",
     "ByteSize",
     "CertificateRenewal",
@@ -50,6 +57,7 @@ __all__ = [
     "LogConfig",
     "NotificationConfig",
     "OutgoingConfig",
+    "Paging",
     "ReconcileConfig",
     "RetentionConfig",
     "RetriesConfig",

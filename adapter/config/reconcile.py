@@ -6,7 +6,8 @@ the style of the other DSO APIs suggests as its default.
 """
 
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from enum import StrEnum
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -74,11 +75,28 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
+class AreaForm(StrEnum):
+    """How a polygon is written."""
+
+    GEOJSON = "geojson"
+    WKT = "wkt"
+
+
+class Paging(StrEnum):
+    """Where the number and size of a page stand: in the address, or in the body."""
+
+    QUERY = "query"
+    BODY = "body"
+
+
 class SearchRequestConfig(_Section):
-    """``[authorities.<name>.reconcile.request]``: the words of a question; a dot in a name goes one object deeper."""
+    """``[authorities.<name>.reconcile.request]``: the words of a question; a dot in a name goes one object deeper.
+
+    `dates` is a pattern of strftime.
+    """
 
     area: Text = "_geo.intersects"
-    area_form: Literal["geojson", "wkt"] = "geojson"
+    area_form: AreaForm = AreaForm.GEOJSON
     crs_header: str = "Content-Crs"
     crs: Text = "epsg:28992"
     verzoeknummer: Text = "verzoeknummer"
@@ -88,7 +106,7 @@ class SearchRequestConfig(_Section):
     page: Text = "page"
     page_size: Text = "pageSize"
     first_page: Annotated[int, Field(ge=0, le=1)] = 1
-    paging: Literal["query", "body"] = "query"
+    paging: Paging = Paging.QUERY
 
 
 class SearchResponseConfig(_Section):

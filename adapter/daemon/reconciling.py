@@ -4,15 +4,7 @@ from collections.abc import Callable, Mapping
 
 from adapter.config import Config, ReconcileConfig
 from adapter.daemon.collecting import Sources
-from adapter.stam import (
-    AreaForm,
-    Paging,
-    Plan,
-    RequestNames,
-    ResponseNames,
-    SearchSettings,
-    VerzoekAfhandelen,
-)
+from adapter.stam import Plan, SearchSettings, VerzoekAfhandelen
 
 
 def reconcile_plans(config: Config, sources: Sources) -> Mapping[str, Plan]:
@@ -29,11 +21,6 @@ def reconcile_plans(config: Config, sources: Sources) -> Mapping[str, Plan]:
 
 
 def _plan(authority: str, sink: str, settings: ReconcileConfig, sources: Sources) -> Plan:
-    request = settings.request.model_dump()
-    request |= {
-        "area_form": AreaForm(settings.request.area_form),
-        "paging": Paging(settings.request.paging),
-    }
     return Plan(
         authority=authority,
         sink=sink,
@@ -41,11 +28,7 @@ def _plan(authority: str, sink: str, settings: ReconcileConfig, sources: Sources
         client=_client(authority, sources),
         every=settings.every,
         days_back=settings.days_back,
-        search=SearchSettings(
-            page_size=settings.page_size,
-            request=RequestNames(**request),
-            response=ResponseNames(**settings.response.model_dump()),
-        ),
+        search=SearchSettings(settings.page_size, settings.request, settings.response),
     )
 
 

@@ -7,12 +7,8 @@ from adapter.stam.problems import FetchProblem
 from adapter.stam.reconcile import Finding, Plan, Reconciler, Reconciliation, Verdict, judge
 from adapter.stam.references import Link, LinkKind, LinkRules, References, ReferencesProblem, read_references
 from adapter.stam.search import (
-    AreaForm,
     Hit,
-    Paging,
     Question,
-    RequestNames,
-    ResponseNames,
     SearchResult,
     SearchSettings,
     VerzoekZoeken,
@@ -26,7 +22,6 @@ from adapter.stam.verzoekbericht import (
 )
 
 __all__ = [
-    "AreaForm",
     "CollectSettings",
     "Collector",
     "Document",
@@ -41,15 +36,12 @@ __all__ = [
     "NotificationProblem",
     "NotificationRules",
     "Organisatie",
-    "Paging",
     "Plan",
     "Question",
     "Reconciler",
     "Reconciliation",
     "References",
     "ReferencesProblem",
-    "RequestNames",
-    "ResponseNames",
     "SearchResult",
     "SearchSettings",
     "Verdict",

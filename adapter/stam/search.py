@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
+from adapter.config import AreaForm, Paging, SearchRequestConfig, SearchResponseConfig
 from adapter.observe import get_logger
 from adapter.stam.client import VerzoekAfhandelen
 from adapter.stam.notification import MAX_NUMBER_LENGTH
@@ -28,63 +28,13 @@ Area = tuple[tuple[float, float], ...]
 """The corners of a polygon in RD (x, y), anticlockwise; the last is the first."""
 
 
-class AreaForm(StrEnum):
-    """How a polygon is written."""
-
-    GEOJSON = "geojson"
-    WKT = "wkt"
-
-
-class Paging(StrEnum):
-    """Where the number and size of a page stand: in the address, or in the body."""
-
-    QUERY = "query"
-    BODY = "body"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestNames:
-    """The words of a question; a dot in a name goes one object deeper. `dates` is a pattern of strftime."""
-
-    area: str = "_geo.intersects"
-    area_form: AreaForm = AreaForm.GEOJSON
-    crs_header: str = "Content-Crs"
-    crs: str = "epsg:28992"
-    verzoeknummer: str = "verzoeknummer"
-    since: str = "datumVanaf"
-    until: str = "datumTot"
-    dates: str = "%Y-%m-%d"
-    page: str = "page"
-    page_size: str = "pageSize"
-    first_page: int = 1
-    paging: Paging = Paging.QUERY
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseNames:
-    """Where a hit has what: the first of these names that is there; a dot goes one object deeper."""
-
-    verzoeknummer: tuple[str, ...] = ("verzoeknummer",)
-    volgnummer: tuple[str, ...] = ("volgnummer",)
-    doel: tuple[str, ...] = ("doel",)
-    bevoegd_gezag: tuple[str, ...] = ("bevoegdGezag.oin", "bevoegdGezagOin", "bevoegdGezag")
-    behandeldienst: tuple[str, ...] = (
-        "behandeldienst.oin",
-        "behandeldienstOin",
-        "behandeldienst",
-        "uitvoerendeInstantie.oin",
-        "uitvoerendeInstantieOin",
-        "uitvoerendeInstantie",
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How to ask and how to read the answer; `page_size` is how many hits to ask for at a time."""
 
     page_size: int = 50
-    request: RequestNames = field(default_factory=RequestNames)
-    response: ResponseNames = field(default_factory=ResponseNames)
+    request: SearchRequestConfig = field(default_factory=SearchRequestConfig)
+    response: SearchResponseConfig = field(default_factory=SearchResponseConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +130,9 @@ class VerzoekZoeken:
         return SearchResult(tuple(ours), foreign, unusable, complete)
 
 
-def question_body(question: Question, names: RequestNames, paging: Mapping[str, int]) -> dict[str, Any]:
+def question_body(
+    question: Question, names: SearchRequestConfig, paging: Mapping[str, int]
+) -> dict[str, Any]:
     """The question as the API wants it, ready for JSON."""
     body: dict[str, Any] = {}
     if question.verzoeknummer is not None:
@@ -220,7 +172,7 @@ class _Page:
         return self.is_hal and not self.has_next and len(self.hits) < size
 
 
-def _read_page(data: bytes, names: ResponseNames, what: str) -> _Page:
+def _read_page(data: bytes, names: SearchResponseConfig, what: str) -> _Page:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as problem:
@@ -240,7 +192,7 @@ def _read_page(data: bytes, names: ResponseNames, what: str) -> _Page:
     return _Page(hits, is_hal=isinstance(links, dict), has_next=isinstance(links, dict) and "next" in links)
 
 
-def _hits(node: object, names: ResponseNames, what: str, depth: int) -> Iterator[Hit]:
+def _hits(node: object, names: SearchResponseConfig, what: str, depth: int) -> Iterator[Hit]:
     if depth > MAX_DEPTH:
         raise FetchProblem(f"{what}: the answer is nested deeper than {MAX_DEPTH} levels", temporary=False)
     if isinstance(node, list):
@@ -256,7 +208,7 @@ def _hits(node: object, names: ResponseNames, what: str, depth: int) -> Iterator
                 yield from _hits(value, names, what, depth + 1)
 
 
-def _hit(node: Mapping[str, Any], number: str, names: ResponseNames) -> Hit:
+def _hit(node: Mapping[str, Any], number: str, names: SearchResponseConfig) -> Hit:
     return Hit(
         verzoeknummer=number,
         volgnummer=_text(node, names.volgnummer),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from adapter.config import Config, ReconcileConfig, SearchRequestConfig, SearchResponseConfig
-from adapter.stam import RequestNames, ResponseNames
+from adapter.stam import SearchSettings
 
 Load = Callable[..., Config]
 Problems = Callable[..., tuple[str, ...]]
@@ -106,10 +106,7 @@ def test_it_needs_a_place_to_ask_and_a_place_to_deliver(problems: Problems, smal
 
 
 def test_the_defaults_of_the_words_are_those_of_the_client() -> None:
-    request, response = RequestNames(), ResponseNames()
-    assert SearchRequestConfig() == SearchRequestConfig(
-        **{name: getattr(request, name) for name in RequestNames.__dataclass_fields__}
-    )
-    assert SearchResponseConfig() == SearchResponseConfig(
-        **{name: getattr(response, name) for name in ResponseNames.__dataclass_fields__}
-    )
+    settings = SearchSettings()
+    assert settings.request == SearchRequestConfig()
+    assert settings.response == SearchResponseConfig()
+    assert settings.page_size == ReconcileConfig.model_fields["page_size"].default

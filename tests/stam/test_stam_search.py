@@ -9,15 +9,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from adapter.config import AreaForm, Paging, SearchRequestConfig, SearchResponseConfig
 from adapter.simulator import DEFAULT_BASE, VerzoekAfhandelenApi, VerzoekSpec, make_verzoek, verzoeknummer
 from adapter.stam import (
-    AreaForm,
     FetchProblem,
     Hit,
-    Paging,
     Question,
-    RequestNames,
-    ResponseNames,
     SearchResult,
     SearchSettings,
     VerzoekAfhandelen,
@@ -76,9 +73,9 @@ async def dso() -> AsyncIterator[Dso]:
 
 @pytest.fixture
 def zoeken(dso: Dso, make_client: MakeClient) -> Callable[..., VerzoekZoeken]:
-    def make(size: int = 50, response: ResponseNames | None = None, **names: object) -> VerzoekZoeken:
-        request = RequestNames(**names)  # type: ignore[arg-type]
-        settings = SearchSettings(size, request, response or ResponseNames())
+    def make(size: int = 50, response: SearchResponseConfig | None = None, **names: object) -> VerzoekZoeken:
+        request = SearchRequestConfig(**names)  # type: ignore[arg-type]
+        settings = SearchSettings(size, request, response or SearchResponseConfig())
         return VerzoekZoeken(make_client(dso.url), settings)
 
     return make
@@ -173,7 +170,7 @@ async def test_everything_a_hit_says_is_read(dso: Dso, zoeken: Zoeken) -> None:
 
 
 async def test_the_words_of_the_answer_can_be_others(dso: Dso, zoeken: Zoeken) -> None:
-    names = ResponseNames(verzoeknummer=("kenmerk.nummer",), bevoegd_gezag=("bg",))
+    names = SearchResponseConfig(verzoeknummer=("kenmerk.nummer",), bevoegd_gezag=("bg",))
     result = await found(dso, zoeken(response=names), [{"kenmerk": {"nummer": NUMBER}, "bg": GEMEENTE}])
     assert result.hits == (Hit(NUMBER, bevoegd_gezag=GEMEENTE),)
 
@@ -300,7 +297,7 @@ async def test_the_simulated_dso_finds_what_lies_there_of_whomever_it_is(
 async def test_the_simulated_dso_says_what_is_wrong_with_a_question(
     client: VerzoekAfhandelen, names: dict[str, object], said: str
 ) -> None:
-    zoeken = VerzoekZoeken(client, SearchSettings(request=RequestNames(**names)))  # type: ignore[arg-type]
+    zoeken = VerzoekZoeken(client, SearchSettings(request=SearchRequestConfig(**names)))  # type: ignore[arg-type]
     problem = await problem_of(zoeken)
     assert "HTTP 400" in problem.reason
     assert said in problem.reason
