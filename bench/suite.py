@@ -18,7 +18,8 @@ from bench.results import Results
 from bench.server import running_server
 from bench.sites import create_bench_world
 from bench.stored import measure_stored
-from tests.postgresql import NoServer, Server
+from tests.postgresql import Server
+from tests.servers import NoServer
 
 _MEASURES: Mapping[Part, Callable[[Arena], Awaitable[None]]] = {
     Part.RECEIVERS: measure_receivers,

@@ -24,10 +24,10 @@ import asyncpg
 import pytest
 
 from adapter.store import migrate
+from tests.servers import NoServer, do_without
 
 R = TypeVar("R")
 
-REQUIRE = "STAM_ADAPTER_REQUIRE"
 PASSWORD = "geheim-van-de-test"
 START = 30.0
 
@@ -39,10 +39,6 @@ SETTINGS = {
     "synchronous_commit": "on",
     "log_min_messages": "fatal",
 }
-
-
-class NoServer(Exception):
-    """There is no PostgreSQL on this machine."""
 
 
 def apart(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
@@ -187,9 +183,7 @@ def postgresql() -> Iterator[Server]:
         server.start()
         yield server
     except NoServer as missing:
-        if "postgresql" in os.environ.get(REQUIRE, "").split(","):
-            pytest.fail(f"{REQUIRE} asks for PostgreSQL, but {missing}")
-        pytest.skip(str(missing))
+        do_without("postgresql", "PostgreSQL", str(missing))
     finally:
         if server is not None:
             server.stop()

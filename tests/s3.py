@@ -21,15 +21,12 @@ import pytest
 from adapter.config import Config
 from adapter.store.objects import ObjectSpool
 from adapter.store.payloads import open_spool
-from tests.postgresql import REQUIRE, START, free_port
+from tests.postgresql import START, free_port
+from tests.servers import NoServer, do_without
 
 ACCESS = "stam"
 SECRET = "geheim-van-de-test"
 PREFIX = "stam/payloads"
-
-
-class NoServer(Exception):
-    """There is no S3 server on this machine."""
 
 
 def find_binary() -> Path:
@@ -161,9 +158,7 @@ def s3_server() -> Iterator[S3Server]:
         server.start()
         yield server
     except NoServer as missing:
-        if "s3" in os.environ.get(REQUIRE, "").split(","):
-            pytest.fail(f"{REQUIRE} asks for S3, but {missing}")
-        pytest.skip(str(missing))
+        do_without("s3", "S3", str(missing))
     finally:
         if server is not None:
             server.stop()

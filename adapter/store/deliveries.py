@@ -296,14 +296,6 @@ def skip_delivery(conn: Connection, row_id: int, reason: str, now: datetime) -> 
     remove_jobs(conn, (JobKind.COLLECT, JobKind.DELIVER), row_id)
 
 
-def get_checkpoint(conn: Connection, delivery_id: int, step: str) -> dict[str, Any] | None:
-    """What a sink remembered of a step; None when the step was not done."""
-    value: dict[str, Any] | None = conn.execute(
-        select(checkpoint.c.value).filter_by(delivery=delivery_id, step=step)
-    ).scalar_one_or_none()
-    return value
-
-
 def set_checkpoint(
     conn: Connection,
     delivery_id: int,

@@ -14,7 +14,8 @@ from bench.measuring import Figures
 from bench.options import Options, Part
 from bench.results import ANSWERED, Results, Row
 from bench.sites import PLANS
-from tests.postgresql import NoServer, find_binaries
+from tests.postgresql import find_binaries
+from tests.servers import NoServer
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -51,7 +51,6 @@ from adapter.store import (
     create_delivery,
     delivery_files,
     find_message_events,
-    get_checkpoint,
     get_delivery,
     get_message,
     insert_message,
@@ -63,6 +62,7 @@ from adapter.store import (
     record_references,
     skip_delivery,
 )
+from tests.checkpoints import get_checkpoint
 from tests.messages import new_message
 from tests.road import Road, Way
 from tests.s3 import Bucket

@@ -11,9 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.postgresql import REQUIRE
+from tests.servers import do_without
 
 SIZE = "300m"
 """More than the daemon wants to be free before it is ready; it takes memory as far as it is filled."""
@@ -73,7 +71,11 @@ async def small_disk(mount_at: Path, size: str) -> AsyncIterator[SmallDisk]:
     """Mount one; skips the test, with the reason, where that is not allowed."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
-        _cannot(f"there is no {' and no '.join(missing)}; install util-linux and mount")
+        do_without(
+            "small-disk",
+            "a disk that can be filled",
+            f"there is no {' and no '.join(missing)}; install util-linux and mount",
+        )
     await asyncio.to_thread(mount_at.mkdir, parents=True, exist_ok=True)
     holder = await asyncio.create_subprocess_exec(
         *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT, "sh", size, str(mount_at)),
@@ -86,15 +88,13 @@ async def small_disk(mount_at: Path, size: str) -> AsyncIterator[SmallDisk]:
         assert holder.stderr is not None
         if await holder.stdout.readline() != b"mounted\n":
             said = (await holder.stderr.read()).decode(errors="replace").strip()
-            _cannot(f"this user may mount nothing of its own here: {said}")
+            do_without(
+                "small-disk",
+                "a disk that can be filled",
+                f"this user may mount nothing of its own here: {said}",
+            )
         yield SmallDisk(holder.pid, mount_at)
     finally:
         if holder.returncode is None:
             holder.kill()
         await holder.communicate()
-
-
-def _cannot(reason: str) -> None:
-    if "small-disk" in os.environ.get(REQUIRE, "").split(","):
-        pytest.fail(f"{REQUIRE} asks for a disk that can be filled, but {reason}")
-    pytest.skip(reason)

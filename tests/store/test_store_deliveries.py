@@ -32,7 +32,6 @@ from adapter.store import (
     delivery_files,
     events_for,
     find_deliveries,
-    get_checkpoint,
     get_delivery,
     get_message,
     insert_message,
@@ -45,6 +44,7 @@ from adapter.store import (
     skip_delivery,
     unpark_jobs,
 )
+from tests.checkpoints import get_checkpoint
 
 FACTS = VerzoekFacts("1", doel="indienen", type="aanvraag", bevoegd_gezag="gm0001")
 REFERENCES = (NewFile(FileKind.VERZOEK, href="/v"), NewFile(FileKind.DOCUMENT, href="/d"))

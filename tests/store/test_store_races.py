@@ -49,7 +49,6 @@ from adapter.store import (
     create_delivery,
     delivery_files,
     find_deliveries,
-    get_checkpoint,
     get_delivery,
     import_cpa_file,
     insert_message,
@@ -64,6 +63,7 @@ from adapter.store import (
     withdraw_agreement,
 )
 from adapter.store.schema import delivery, message, received_id
+from tests.checkpoints import get_checkpoint
 
 LEASE = timedelta(seconds=60)
 AT_ONCE = 6
