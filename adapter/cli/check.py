@@ -19,10 +19,11 @@ from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
 from adapter.config import Config, ConfigProblem, Listen, load_config
-from adapter.daemon import effective_policy
-from adapter.delivery import SinkProblem, make_sink
+from adapter.daemon import effective_policy, sink_context
+from adapter.delivery import SinkContext, SinkProblem, make_sink
 from adapter.observe import configure_logs
-from adapter.sinks import SINK_TYPES, route_problems
+from adapter.pki import KeyPair
+from adapter.sinks import route_problems, sink_types
 from adapter.store import (
     SchemaStatus,
     SpoolUnavailable,
@@ -34,6 +35,7 @@ from adapter.store import (
     schema_status,
     shown_url,
 )
+from adapter.work import utc_now
 
 PROBE_SECONDS: Final = 15.0
 
@@ -98,7 +100,7 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
     lines += check_cpas(config, keys, candidates, now)
     lines += _check_retention(config, candidates)
     lines += [database, await _check_payloads(config), *_check_listeners(config), *_check_users(config)]
-    return lines + await _check_sinks(config)
+    return lines + await _check_sinks(config, keys)
 
 
 _USABLE: Final = {
@@ -116,7 +118,7 @@ def _check_extent(config: Config) -> Iterator[Line]:
         if not authority.routes:
             fix = f"add [[authorities.{name}.routes]]"
             yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
-    for text in route_problems(config, SINK_TYPES):
+    for text in route_problems(config, sink_types()):
         yield wrong("route", text.split(".")[1], text)
 
 
@@ -232,19 +234,22 @@ def _check_users(config: Config) -> Iterator[Line]:
             yield ok("user", user.name, f"{user.role} for {', '.join(user.authorities)}")
 
 
-async def _check_sinks(config: Config) -> list[Line]:
+async def _check_sinks(config: Config, keys: Mapping[str, KeyPair]) -> list[Line]:
     return [
         line
         for authority, settings in config.authorities.items()
         for name, options in settings.sinks.items()
-        for line in await _check_sink(authority, name, options)
+        for line in await _check_sink(
+            name, options, sink_context(config, authority, name, keys.get(authority), utc_now)
+        )
     ]
 
 
-async def _check_sink(authority: str, name: str, options: Mapping[str, Any]) -> list[Line]:
+async def _check_sink(name: str, options: Mapping[str, Any], context: SinkContext) -> list[Line]:
+    authority = context.authority
     shown = f"{authority}.{name}"
     try:
-        sink = make_sink(SINK_TYPES, f"authorities.{authority}.sinks.{name}", options)
+        sink = make_sink(sink_types(), f"authorities.{authority}.sinks.{name}", options, context).sink
     except SinkProblem as problem:
         return [wrong("sink", shown, text) for text in problem.problems]
     try:

@@ -34,7 +34,7 @@ from adapter.config.settings import (
     TlsConfig,
     TrustConfig,
 )
-from adapter.config.values import ByteSize, Duration, Listen, parse_duration, parse_size
+from adapter.config.values import ByteSize, ConfigPath, Duration, Listen, parse_duration, parse_size
 
 __all__ = [
     "AdminConfig",
@@ -45,6 +45,7 @@ __all__ = [
     "ByteSize",
     "CertificateRenewal",
     "Config",
+    "ConfigPath",
     "ConfigProblem",
     "DsoConfig",
     "Duration",

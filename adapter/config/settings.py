@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -413,6 +414,18 @@ class Config(_Section):
     authorities: Annotated[Mapping[Name, AuthorityConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
+
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep the directory of the file."""
+        if base := (context or {}).get("base"):
+            self._base = base
+
+    @property
+    def base(self) -> Path:
+        """The directory that relative paths are relative to."""
+        return self._base
 
     def retention_of(self, authority: str) -> RetentionConfig:
         """The periods of an authority: its own, and of what it does not set, those of everybody."""

@@ -6,7 +6,7 @@ from adapter.daemon.descriptors import LoopFailures
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys
 from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
-from adapter.daemon.sinks import make_sinks
+from adapter.daemon.sinks import make_sinks, sink_context
 
 __all__ = [
     "Daemon",
@@ -22,4 +22,5 @@ __all__ = [
     "load_trust",
     "make_sinks",
     "reconcile_plans",
+    "sink_context",
 ]

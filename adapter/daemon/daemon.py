@@ -5,9 +5,9 @@ listeners. Stop is the reverse: listeners first, then the worker within a grace,
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -26,11 +26,12 @@ from adapter.daemon.registry import Registry, load_keys, load_spare_keys
 from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router
-from adapter.daemon.sinks import Sinks, make_sinks
-from adapter.delivery import Deliverer
+from adapter.daemon.sinks import SinkRooms, Sinks, make_sinks
+from adapter.delivery import Deliverer, SinkType
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyProblem, TrustStore
+from adapter.pki import KeyPair, KeyProblem, TrustStore
+from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
     Database,
@@ -71,7 +72,7 @@ class Materials:
         config.store.url, config.state, exclusive=True
     )
     open_spool: Callable[[Config], Spool] = open_spool
-    make_sinks: Callable[[Config], Sinks] = make_sinks
+    sink_types: Callable[[], tuple[SinkType[Any], ...]] = sink_types
     clock: Callable[[], datetime] = utc_now
     timing: Timing = field(default_factory=Timing)
     grace: timedelta = GRACE
@@ -116,7 +117,7 @@ class Daemon:
         keys = await asyncio.to_thread(load_keys, config)
         spare_keys = await asyncio.to_thread(load_spare_keys, config)
         trust = load_trust(config)
-        sinks = self._sinks()
+        sinks = self._sinks(keys)
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
@@ -151,7 +152,7 @@ class Daemon:
                 config.limits.delivery_time,
             ),
         }
-        worker = self._worker(db, handlers, clock)
+        worker = self._worker(db, handlers, clock, sinks)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
         self._background(clock.watch(), "clock")
@@ -192,20 +193,21 @@ class Daemon:
             self._background(_sweep(db, spool, names), "sweep")
         return restored
 
-    def _sinks(self) -> Sinks:
-        sinks = self.materials.make_sinks(self.config)
-        for sink in sinks.values():
-            self._closing.push_async_callback(sink.close)
+    def _sinks(self, keys: Mapping[str, KeyPair]) -> Sinks:
+        sinks = make_sinks(self.config, self.materials.sink_types(), keys, self.materials.clock)
+        for one in sinks.values():
+            self._closing.push_async_callback(one.sink.close)
         return sinks
 
-    def _worker(self, db: Database, handlers: dict[str, Handler], clock: StoreClock) -> Worker:
+    def _worker(self, db: Database, handlers: dict[str, Handler], clock: StoreClock, sinks: Sinks) -> Worker:
         retries = self.config.retries
+        limits = Limits(self.config.limits.concurrency)
         return Worker(
             db,
             handlers,
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=clock,
-            limits=Limits(concurrency=self.config.limits.concurrency),
+            limits=replace(limits, lanes=SinkRooms(sinks, limits.lane)),
             timing=self.materials.timing,
             observer=JobCounter(self.metrics),
             exclusive=not is_shared(self.config.store.url),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from adapter.authorities import Authorities
 from adapter.config import AuthorityConfig, Flow, RouteConfig
-from adapter.delivery import message_name
+from adapter.delivery import message_name, sink_lane
 from adapter.observe import bound, get_logger
 from adapter.stam import NotificationProblem, NotificationRules, read_notification
 from adapter.store import (
@@ -125,7 +125,7 @@ class Router:
             message=message.id,
             name=message_name(message.message_id),
         )
-        deliver = NewJob(JobKind.DELIVER, lane=f"sink:{message.authority}/{route.sink}")
+        deliver = NewJob(JobKind.DELIVER, lane=sink_lane(message.authority, route.sink))
         return await self._create(job, delivery, deliver)
 
     async def _create(self, job: Job, delivery: NewDelivery, following: NewJob) -> JobOutcome:

@@ -1,27 +1,75 @@
-"""The sinks of all authorities, built from the configuration."""
+"""The sinks of all authorities, built from the configuration, and how much of each may be used now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from adapter.config import Config, ConfigProblem
-from adapter.delivery import Sink, SinkProblem, SinkType, make_sink
-from adapter.sinks import SINK_TYPES, route_problems
+from adapter.delivery import ConfiguredSink, SinkContext, SinkProblem, SinkType, make_sink, sink_lane
+from adapter.pki import KeyPair
+from adapter.sinks import route_problems
 
-Sinks = Mapping[tuple[str, str], Sink]
+Sinks = Mapping[tuple[str, str], ConfiguredSink]
 """By the name of the authority and of the sink."""
 
 
-def make_sinks(config: Config, types: Iterable[SinkType[Any]] = SINK_TYPES) -> Sinks:
+def sink_context(
+    config: Config, authority: str, sink: str, keys: KeyPair | None, clock: Callable[[], datetime]
+) -> SinkContext:
+    """What a sink of an authority may know and use of the adapter."""
+    return SinkContext(
+        authority=authority,
+        sink=sink,
+        oin=config.authorities[authority].oin,
+        environment=config.environment,
+        base=config.base,
+        outgoing=config.outgoing,
+        clock=clock,
+        keys=keys,
+    )
+
+
+def make_sinks(
+    config: Config,
+    types: Iterable[SinkType[Any]],
+    keys: Mapping[str, KeyPair],
+    clock: Callable[[], datetime],
+) -> Sinks:
     """Build every sink. Raises ConfigProblem with every option, and every route to a sink, that is wrong."""
-    sinks: dict[tuple[str, str], Sink] = {}
+    sinks: dict[tuple[str, str], ConfiguredSink] = {}
     known = tuple(types)
     problems = list(route_problems(config, known))
     for authority, settings in config.authorities.items():
         for name, options in settings.sinks.items():
+            context = sink_context(config, authority, name, keys.get(authority), clock)
+            where = f"authorities.{authority}.sinks.{name}"
             try:
-                sinks[authority, name] = make_sink(known, f"authorities.{authority}.sinks.{name}", options)
+                sinks[authority, name] = make_sink(known, where, options, context)
             except SinkProblem as problem:
                 problems.extend(problem.problems)
     if problems:
         raise ConfigProblem(problems)
     return sinks
+
+
+class SinkRooms:
+    """How many jobs may run in the lane of each sink, where that is not as in every lane: what the worker asks."""
+
+    def __init__(self, sinks: Sinks, usual: int) -> None:
+        self._usual = usual
+        self._sinks = [
+            (sink_lane(*where), one.common.concurrency, one.breaker) for where, one in sinks.items()
+        ]
+
+    def rooms(self) -> Mapping[str, int]:
+        """The lanes with a limit of their own at this moment."""
+        # asked for at each look for work, and with a thousand sinks: nearly all are passed over
+        return {
+            lane: breaker.room(concurrency)
+            for lane, concurrency, breaker in self._sinks
+            if concurrency != self._usual or not breaker.is_closed
+        }
+
+    def next_change(self) -> datetime | None:
+        """When the first of the sinks that are left in peace is tried again; None where none is."""
+        return min(filter(None, (breaker.until for _, _, breaker in self._sinks)), default=None)

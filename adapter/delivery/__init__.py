@@ -1,5 +1,7 @@
 """What a sink is handed, what it answers, and the job that hands it over."""
 
+from adapter.config import ConfigPath as OptionPath
+from adapter.delivery.breaker import Breaker, BreakerState
 from adapter.delivery.contract import (
     Checkpoint,
     ContentDamaged,
@@ -10,13 +12,16 @@ from adapter.delivery.contract import (
     Outcome,
     Permanent,
     Sink,
+    SinkContext,
     SinkProblem,
     SinkType,
+    StepFailed,
     Temporary,
-    make_sink,
 )
 from adapter.delivery.deliverer import Deliverer, SinkLookup, StoreCheckpoint
 from adapter.delivery.handover import payload_paths
+from adapter.delivery.installed import installed_types
+from adapter.delivery.making import ConfiguredSink, make_sink
 from adapter.delivery.manifest import (
     is_same_delivery,
     manifest_bytes,
@@ -24,25 +29,39 @@ from adapter.delivery.manifest import (
     message_manifest,
     stam_manifest,
 )
-from adapter.delivery.names import delivery_name, message_name, safe_name, unique_names
+from adapter.delivery.names import delivery_name, message_name, safe_name, sink_lane, unique_names
+from adapter.delivery.options import BreakerOptions, CommonOptions, SinkOptions
+from adapter.delivery.steps import POSSIBLY_REPEATED, Steps
 
 __all__ = [
+    "POSSIBLY_REPEATED",
+    "Breaker",
+    "BreakerOptions",
+    "BreakerState",
     "Checkpoint",
+    "CommonOptions",
+    "ConfiguredSink",
     "ContentDamaged",
     "ContentUnavailable",
     "Delivered",
     "Deliverer",
     "Handover",
     "HandoverFile",
+    "OptionPath",
     "Outcome",
     "Permanent",
     "Sink",
+    "SinkContext",
     "SinkLookup",
+    "SinkOptions",
     "SinkProblem",
     "SinkType",
+    "StepFailed",
+    "Steps",
     "StoreCheckpoint",
     "Temporary",
     "delivery_name",
+    "installed_types",
     "is_same_delivery",
     "make_sink",
     "manifest_bytes",
@@ -51,6 +70,7 @@ __all__ = [
     "message_name",
     "payload_paths",
     "safe_name",
+    "sink_lane",
     "stam_manifest",
     "unique_names",
 ]

@@ -7,17 +7,19 @@ sink of many calls runs each as a step whose result it puts in the checkpoint be
 a restart repeats at most one call. Implementations live in `adapter.sinks`; nothing here knows any of them.
 """
 
-import difflib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from adapter.store import Flow
+from adapter.config import Environment, OutgoingConfig
+from adapter.delivery.options import SinkOptions
+from adapter.pki import KeyPair
+from adapter.store import FileKind, Flow
 
 Json = Mapping[str, Any]
+Clock = Callable[[], datetime]
 
 
 class ContentDamaged(Exception):
@@ -45,11 +47,11 @@ class SinkProblem(Exception):
 class HandoverFile:
     """One file of a handover.
 
-    `path` is where it goes in a layout of directories, with `/` between safe names; `size` is in bytes and
-    `sha256` in hexadecimal. `open` starts a new read of the content from its start, as often as it is called;
-    while it is read it is checked, and ContentDamaged is raised at the latest at its end: whoever has not
-    read to the end has not read the file. ContentUnavailable is raised when it cannot be read now. Close what
-    it returns (`contextlib.aclosing`) when it is left before its end.
+    `kind` is None for a payload of a message. `path` is where it goes in a layout of directories, with `/` between
+    safe names; `size` is in bytes and `sha256` in hexadecimal. `open` starts a new read of the content from its start,
+    as often as it is called; while it is read it is checked, and ContentDamaged is raised at the latest at its end:
+    whoever has not read to the end has not read the file. ContentUnavailable is raised when it cannot be read now.
+    Close what it returns (`contextlib.aclosing`) when it is left before its end.
     """
 
     path: str
@@ -60,6 +62,7 @@ class HandoverFile:
     document_id: str | None
     vertrouwelijk: bool | None
     open: Callable[[], AsyncGenerator[bytes, None]] = field(compare=False, repr=False)
+    kind: FileKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,10 @@ class Checkpoint(Protocol):
         """What was set for this step in this or an earlier attempt; None when it was not."""
         ...
 
-    async def set(self, step: str, value: Json) -> None:
+    async def set(self, step: str, value: Json, *, note: str | None = None) -> None:
         """Remembers the result of a step; when this returns it has been committed.
+
+        `note` is a word for the timeline of the delivery, added in the same transaction (`delivery.<note>`).
 
         Raises LeaseLost where a later attempt has taken over: nothing was remembered, and this attempt must end without
         doing more; let it pass.
@@ -113,10 +118,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Temporary:
-    """It failed and may succeed later; `after` overrides the usual wait before the next attempt."""
+    """It failed and may succeed later; `after` overrides the usual wait before the next attempt.
+
+    `of_sink`: the other side asked for this wait for everything, as by HTTP 429; nothing is sent there before it is
+    over.
+    """
 
     reason: str
     after: timedelta | None = None
+    of_sink: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +139,26 @@ class Permanent:
 Outcome = Delivered | Temporary | Permanent
 
 
+class StepFailed(Exception):
+    """A step of a delivery failed; raised by a sink, it ends the attempt with `outcome`.
+
+    `undone`: the other side is known not to have done what was asked, because it never heard of it or said so.
+    """
+
+    def __init__(self, outcome: Temporary | Permanent, *, undone: bool) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+        self.undone = undone
+
+
 class Sink(Protocol):
     """One place where verzoeken are delivered. One object serves all deliveries to it, several at a time."""
 
     async def deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
-        """Delivers, or goes on where an earlier attempt with the same key stopped."""
+        """Delivers, or goes on where an earlier attempt with the same key stopped.
+
+        StepFailed is as good as returning its outcome.
+        """
         ...
 
     async def probe(self) -> None:
@@ -147,70 +172,36 @@ class Sink(Protocol):
         ...
 
 
-OptionsT = TypeVar("OptionsT", bound=BaseModel)
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """Whose sink it is, and what of the adapter a sink may use.
+
+    `oin` and `keys` are those of the authority (`keys` is None where nobody is to be connected to); `base` is the
+    directory that relative paths in options are relative to.
+    """
+
+    authority: str
+    sink: str
+    oin: str
+    environment: Environment
+    base: Path
+    outgoing: OutgoingConfig
+    clock: Clock
+    keys: KeyPair | None = None
+
+
+OptionsT = TypeVar("OptionsT", bound=SinkOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class SinkType(Generic[OptionsT]):
-    """A kind of sink: the `type` of its table in the configuration, the model of the other keys, what builds
-    it, and the flows of the routes that may lead to it.
+    """A kind of sink: the `type` of its table in the configuration, the model of its own keys, what builds it, and the
+    flows of the routes that may lead to it.
 
-    The model must forbid extra keys.
+    The factory may raise SinkProblem, for what only shows when options and context are seen together.
     """
 
     name: str
     options: type[OptionsT]
-    factory: Callable[[OptionsT], Sink]
+    factory: Callable[[OptionsT, SinkContext], Sink]
     flows: frozenset[Flow] = frozenset(Flow)
-
-
-def make_sink(types: Iterable[SinkType[Any]], name: str, raw: Json) -> Sink:
-    """The sink that a table of the configuration describes.
-
-    `types` are the kinds there are, `name` is what to call the sink in an error, `raw` is its table with
-    `type` in it and paths made absolute. SinkProblem with one line per wrong key.
-    """
-    known = {sink_type.name: sink_type for sink_type in types}
-    sink_type = known.get(_type_name(name, raw, known))
-    if sink_type is None:
-        raise SinkProblem(
-            f"{name}: type: unknown sink type {raw['type']!r}{_nearest(str(raw['type']), known)}"
-        )
-    options = {key: value for key, value in raw.items() if key != "type"}
-    try:
-        parsed = sink_type.options.model_validate(options)
-    except ValidationError as error:
-        raise SinkProblem(*_problems(name, error, sink_type.options)) from error
-    return sink_type.factory(parsed)
-
-
-def _type_name(name: str, raw: Json, known: Mapping[str, object]) -> str:
-    value = raw.get("type")
-    if isinstance(value, str):
-        return value
-    raise SinkProblem(f"{name}: type: must say what kind of sink this is: {' or '.join(sorted(known))}")
-
-
-def _problems(name: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
-    keys = [field.alias or key for key, field in model.model_fields.items()]
-    # Neither the address of the pydantic manual nor the value, which may be a secret, belongs in an
-    # operator's error.
-    details = error.errors(include_url=False, include_input=False)
-    return [_problem(name, detail["type"], detail["loc"], detail["msg"], keys) for detail in details]
-
-
-def _problem(name: str, kind: str, location: tuple[int | str, ...], message: str, keys: list[str]) -> str:
-    key = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        return f"{name}: {key}: unknown key{_nearest(key, keys) if len(location) == 1 else ''}"
-    if kind == "missing":
-        return f"{name}: {key}: is required"
-    return f"{name}: {key}: {message.removeprefix('Value error, ')}"
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    candidates = sorted(known)
-    close = difflib.get_close_matches(word, candidates, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(candidates)}" if candidates else ""

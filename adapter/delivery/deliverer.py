@@ -16,10 +16,11 @@ from adapter.delivery.contract import (
     Json,
     Outcome,
     Permanent,
-    Sink,
+    StepFailed,
     Temporary,
 )
 from adapter.delivery.handover import Package, handover_of, load_package
+from adapter.delivery.making import ConfiguredSink
 from adapter.observe import Metrics, bound, get_logger
 from adapter.store import (
     Content,
@@ -45,7 +46,7 @@ from adapter.store import (
 log = get_logger(__name__)
 
 Clock = Callable[[], datetime]
-SinkLookup = Callable[[str, str], Sink | None]
+SinkLookup = Callable[[str, str], ConfiguredSink | None]
 """The sink of an authority by its name, as the configuration is now; None when there is none."""
 
 LONGEST: Final = timedelta(hours=1)
@@ -55,7 +56,7 @@ LONGEST: Final = timedelta(hours=1)
 class Deliverer:
     """The handler of jobs of kind `deliver`; the subject of such a job is a delivery.
 
-    An attempt that takes longer than `longest` is ended, and made again later.
+    An attempt that takes longer than the sink's own timeout, else `longest`, is ended, and made again later.
     """
 
     def __init__(
@@ -115,12 +116,18 @@ class Deliverer:
             return Permanent(reader.damage)
         if (unread := reader.unread) is not None:
             return Temporary(unread)
+        self._count(sink, delivery, outcome)
         return _not_kept(delivery) if _keeps(outcome) and not _can_be_kept(delivery) else outcome
 
-    async def _call(self, sink: Sink, handover: Handover, checkpoint: "StoreCheckpoint") -> Outcome:
+    async def _call(
+        self, configured: ConfiguredSink, handover: Handover, checkpoint: "StoreCheckpoint"
+    ) -> Outcome:
+        longest = configured.common.timeout or self._longest
         try:
-            async with asyncio.timeout(self._longest.total_seconds()) as allowed:
-                return await sink.deliver(handover, checkpoint)
+            async with asyncio.timeout(longest.total_seconds()) as allowed:
+                return await configured.sink.deliver(handover, checkpoint)
+        except StepFailed as failure:
+            return failure.outcome
         except ContentDamaged as damage:
             return Permanent(str(damage))
         except ContentUnavailable as problem:
@@ -130,8 +137,8 @@ class Deliverer:
         except Exception as error:
             if isinstance(error, TimeoutError) and allowed.expired():
                 return Temporary(
-                    f"the sink did not end within {self._longest}: see what holds it up, or allow it more time in "
-                    "[limits] delivery_time"
+                    f"the sink did not end within {longest}: see what holds it up, or allow it more time by its "
+                    "option timeout, or for all sinks in [limits] delivery_time"
                 )
             # A sink is a plug-in with somebody else's system behind it; what it did not foresee is temporary.
             log.exception(
@@ -143,6 +150,21 @@ class Deliverer:
             self._metrics.unexpected_errors_total.labels(kind="sink").inc()
             return Temporary(
                 f"the sink failed unexpectedly ({type(error).__name__}); the log has the details"
+            )
+
+    def _count(self, sink: ConfiguredSink, delivery: StoredDelivery, outcome: Outcome) -> None:
+        """Tell the breaker of the sink; Permanent is a clear answer, and no sign that the sink ails."""
+        if not isinstance(outcome, Temporary):
+            if sink.breaker.succeeded():
+                log.info("the sink works again", action="sink.works_again", sink=delivery.sink)
+            return
+        if sink.breaker.failed(outcome.after if outcome.of_sink else None):
+            log.warning(
+                "the sink is left in peace for a while; what is for it waits",
+                action="sink.left_in_peace",
+                sink=delivery.sink,
+                until=sink.breaker.until,
+                reason=outcome.reason,
             )
 
     def _report(self, delivery: StoredDelivery, outcome: Outcome) -> None:
@@ -187,10 +209,12 @@ class StoreCheckpoint:
         """What was set for this step in this or an earlier attempt."""
         return self._known.get(step)
 
-    async def set(self, step: str, value: Json) -> None:
+    async def set(self, step: str, value: Json, *, note: str | None = None) -> None:
         """Commits the result of a step. Raises LeaseLost where the job is another's by now."""
         now = self._clock()
-        await self._db.write(set_checkpoint, self._delivery, step, dict(value), now, holder=self._job)
+        await self._db.write(
+            set_checkpoint, self._delivery, step, dict(value), now, holder=self._job, note=note
+        )
         self._known[step] = value
 
 

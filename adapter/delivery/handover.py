@@ -97,6 +97,7 @@ def _file(file: StoredFile, content: Content, opener: Opener) -> HandoverFile:
         document_id=file.document_id,
         vertrouwelijk=file.vertrouwelijk,
         open=opener(file.path, content),
+        kind=file.kind,
     )
 
 

@@ -80,6 +80,11 @@ def delivery_name(verzoeknummer: str, volgnummer: str | int) -> str:
     return _marked(_bounded(_cleaned(text), _MAX_BYTES), f"{verzoeknummer}\0{volgnummer}", _MAX_BYTES)
 
 
+def sink_lane(authority: str, sink: str) -> str:
+    """The lane of the jobs that deliver to a sink."""
+    return f"sink:{authority}/{sink}"
+
+
 def message_name(message_id: str, reception: int = 1) -> str:
     """The key of a delivery of flow message: the MessageId made safe, with `-n` from the second reception of
     a best-effort message on (such a message is delivered each time it is received).

@@ -1,5 +1,6 @@
 """Outgoing HTTP: mutual TLS with the server known by its OIN, allowed hosts, time-outs, no redirects."""
 
+from adapter.net.answers import LONGEST_WAIT, describe_body, phrase_of, wait_asked
 from adapter.net.client import HttpClient, Response, Timeouts
 from adapter.net.problems import (
     ConnectFailed,
@@ -15,6 +16,7 @@ from adapter.net.problems import (
 )
 
 __all__ = [
+    "LONGEST_WAIT",
     "ConnectFailed",
     "ConnectTimedOut",
     "ConnectionLost",
@@ -28,4 +30,7 @@ __all__ = [
     "TlsFailed",
     "UnusableResponse",
     "WrongServer",
+    "describe_body",
+    "phrase_of",
+    "wait_asked",
 ]

@@ -101,7 +101,7 @@ class HttpClient:
 
     Args:
         key_pair: our client certificate; None to have none.
-        trust: roots the certificate of a server must chain to.
+        trust: roots the certificate of a server must chain to; None for those of this machine.
         expected_oins: the server's certificate must have one of these OINs; None asks for no OIN.
         allowed_hosts: host names that may be asked, without port; None allows every host.
         timeouts: see `Timeouts`.
@@ -114,7 +114,7 @@ class HttpClient:
     def __init__(
         self,
         key_pair: KeyPair | None,
-        trust: TrustStore,
+        trust: TrustStore | None,
         expected_oins: frozenset[str] | None = None,
         allowed_hosts: frozenset[str] | None = None,
         timeouts: Timeouts = Timeouts(),

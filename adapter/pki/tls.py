@@ -33,13 +33,13 @@ def server_context(key_pair: KeyPair, trust: TrustStore | None) -> ssl.SSLContex
     return context
 
 
-def client_context(key_pair: KeyPair | None, trust: TrustStore) -> ssl.SSLContext:
+def client_context(key_pair: KeyPair | None, trust: TrustStore | None) -> ssl.SSLContext:
     """Return the context of outgoing connections, which checks chain and host name of the server (BV
     PKI001..003).
 
     Args:
         key_pair: what to identify ourselves with, if the server asks for it.
-        trust: roots the certificate of the server must chain to.
+        trust: roots the certificate of the server must chain to; None for those of this machine.
 
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -47,7 +47,10 @@ def client_context(key_pair: KeyPair | None, trust: TrustStore) -> ssl.SSLContex
     context.hostname_checks_common_name = False
     if key_pair is not None:
         _load(context, key_pair)
-    _trust(context, trust)
+    if trust is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, trust)
     return context
 
 

@@ -2,13 +2,20 @@
 
 from typing import Any
 
-from adapter.delivery import SinkType
+from adapter.delivery import SinkType, installed_types
 from adapter.sinks.directory import DIRECTORY, DirectoryOptions, DirectorySink
 from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
 from adapter.sinks.routes import route_problems
 
 SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, MAILBOX)
+"""The types of the adapter itself."""
+
+
+def sink_types() -> tuple[SinkType[Any], ...]:
+    """Every type there is: those of the adapter itself, and those that installed packages bring."""
+    return SINK_TYPES + installed_types(one.name for one in SINK_TYPES)
+
 
 __all__ = [
     "DIRECTORY",
@@ -21,4 +28,5 @@ __all__ = [
     "MailboxSink",
     "mailboxes",
     "route_problems",
+    "sink_types",
 ]

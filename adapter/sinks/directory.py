@@ -31,16 +31,16 @@ from contextlib import aclosing
 from pathlib import Path, PurePosixPath
 from typing import Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
-
 from adapter.delivery import (
     Checkpoint,
     ContentDamaged,
     ContentUnavailable,
     Delivered,
     Handover,
+    OptionPath,
     Outcome,
     Permanent,
+    SinkOptions,
     SinkProblem,
     SinkType,
     Temporary,
@@ -63,19 +63,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class DirectoryOptions(BaseModel):
+class DirectoryOptions(SinkOptions):
     """The options of a directory sink: `path`, an existing directory."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: Path
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        if not path.is_absolute():
-            raise ValueError("must be an absolute path")
-        return path
+    path: OptionPath
 
 
 class DirectorySink:
@@ -262,7 +253,9 @@ class DirectorySink:
             raise
 
 
-DIRECTORY: SinkType[DirectoryOptions] = SinkType("directory", DirectoryOptions, DirectorySink)
+DIRECTORY: SinkType[DirectoryOptions] = SinkType(
+    "directory", DirectoryOptions, lambda options, _: DirectorySink(options)
+)
 
 
 def _unsafe(handover: Handover) -> str | None:

@@ -5,17 +5,13 @@ that the message is to be kept; until an application says that it processed the 
 received and not as processed. A verzoek has no place in it: it is more than the message that announced it.
 """
 
-from pydantic import BaseModel, ConfigDict
-
 from adapter.config import Config
-from adapter.delivery import Checkpoint, Delivered, Handover, Outcome, Permanent, SinkType
+from adapter.delivery import Checkpoint, Delivered, Handover, Outcome, Permanent, SinkOptions, SinkType
 from adapter.store import Flow, Mailbox
 
 
-class MailboxOptions(BaseModel):
-    """A mailbox has no options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class MailboxOptions(SinkOptions):
+    """A mailbox has no options of its own."""
 
 
 class MailboxSink:
@@ -41,7 +37,7 @@ class MailboxSink:
 
 
 MAILBOX: SinkType[MailboxOptions] = SinkType(
-    "mailbox", MailboxOptions, MailboxSink, flows=frozenset({Flow.MESSAGE})
+    "mailbox", MailboxOptions, lambda options, _: MailboxSink(options), flows=frozenset({Flow.MESSAGE})
 )
 
 

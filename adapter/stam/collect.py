@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from adapter.delivery import delivery_name
+from adapter.delivery import delivery_name, sink_lane
 from adapter.observe import Metrics, bound, get_logger
 from adapter.stam.client import VerzoekAfhandelen
 from adapter.stam.matching import files_of, match_documents
@@ -78,7 +78,7 @@ SourceFor = Callable[[str], tuple[VerzoekAfhandelen, CollectSettings] | None]
 
 def deliver_job(authority: str, sink: str, verzoeknummer: str) -> NewJob:
     """The job that hands a collected verzoek to its sink; those of one verzoek run one after the other."""
-    return NewJob(JobKind.DELIVER, f"sink:{authority}/{sink}", f"{authority}/{sink}/{verzoeknummer}")
+    return NewJob(JobKind.DELIVER, sink_lane(authority, sink), f"{authority}/{sink}/{verzoeknummer}")
 
 
 class Collector:

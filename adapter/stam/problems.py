@@ -2,13 +2,9 @@
 operator what to do.
 """
 
-import json
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
+from datetime import datetime, timedelta
 
-LONGEST_WAIT = timedelta(hours=6)  # a server that names a longer pause is asked again before that
-_MAX_DETAIL = 500
+from adapter.net import describe_body, phrase_of, wait_asked
 
 
 class FetchProblem(Exception):
@@ -57,44 +53,12 @@ def status_problem(
     """
     temporary = is_temporary(status, asking_references=asking_references)
     detail = describe_body(body)
-    reason = f"{what}: HTTP {status} {_phrase(status)}" + (f": {detail}" if detail else "") + _advice(status)
+    reason = (
+        f"{what}: HTTP {status} {phrase_of(status)}" + (f": {detail}" if detail else "") + _advice(status)
+    )
     return FetchProblem(
         reason, temporary=temporary, after=wait_asked(retry_after, now) if temporary else None, status=status
     )
-
-
-def describe_body(body: bytes) -> str:
-    """The title and detail of a problem document (RFC 9457); empty for anything else, which is not for a
-    log.
-    """
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(document, dict):
-        return ""
-    parts = [document[key] for key in ("title", "detail") if isinstance(document.get(key), str)]
-    return _one_line("; ".join(dict.fromkeys(part for part in parts if part)))
-
-
-def wait_asked(retry_after: str | None, now: datetime) -> timedelta | None:
-    """The wait that a Retry-After header asks for, in seconds or as a date (RFC 9110 10.2.3); None when
-    unreadable.
-
-    Never negative, and at most LONGEST_WAIT.
-    """
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        # Twelve digits are over 30 000 years: enough to be cut to the longest wait, and no overflow.
-        return min(timedelta(seconds=min(int(text[:12]), 10**9)), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(max(moment - now, timedelta()), LONGEST_WAIT)
 
 
 def _advice(status: int) -> str:
@@ -106,14 +70,3 @@ def _advice(status: int) -> str:
     if 300 <= status < 400:
         return " (redirects are not followed; correct [authorities.….dso] url)"
     return ""
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "(unknown status)"
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text[:_MAX_DETAIL])

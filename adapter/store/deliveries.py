@@ -304,8 +304,9 @@ def set_checkpoint(
     now: datetime,
     *,
     holder: Job | None = None,
+    note: str | None = None,
 ) -> None:
-    """Store that a step was done; what was remembered of it before is replaced.
+    """Store that a step was done; what was remembered of it before is replaced. A `note` goes on the timeline.
 
     Raises:
         LeaseLost: the job `holder`, under which the step was done, is no longer held under this claim.
@@ -316,6 +317,8 @@ def set_checkpoint(
     values = {"value": dict(value), "at": now}
     if not conn.execute(_SET_CHECKPOINT, {"row": delivery_id, "of_step": step, **values}).rowcount:
         conn.execute(_ADD_CHECKPOINT, {"delivery": delivery_id, "step": step, **values})
+    if note is not None:
+        add_delivery_event(conn, delivery_id, f"delivery.{note}", now, step=step)
 
 
 def checkpoints(conn: Connection, delivery_id: int) -> tuple[Checkpoint, ...]:

@@ -1,6 +1,27 @@
 """Work: who does the jobs of the store, when, and how many at a time."""
 
 from adapter.work.policy import RetryPolicy
-from adapter.work.worker import Clock, Handler, JobObserver, Limits, Timing, Worker, utc_now
+from adapter.work.worker import (
+    Clock,
+    FixedRooms,
+    Handler,
+    JobObserver,
+    LaneRooms,
+    Limits,
+    Timing,
+    Worker,
+    utc_now,
+)
 
-__all__ = ["Clock", "Handler", "JobObserver", "Limits", "RetryPolicy", "Timing", "Worker", "utc_now"]
+__all__ = [
+    "Clock",
+    "FixedRooms",
+    "Handler",
+    "JobObserver",
+    "LaneRooms",
+    "Limits",
+    "RetryPolicy",
+    "Timing",
+    "Worker",
+    "utc_now",
+]

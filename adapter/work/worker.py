@@ -73,17 +73,38 @@ class Unobserved:
         """Do nothing."""
 
 
+class LaneRooms(Protocol):
+    """Which lanes have a limit of their own, which may change from one moment to the next."""
+
+    def rooms(self) -> Mapping[str, int]:
+        """How many jobs may run now in each of these lanes; 0 is none."""
+
+    def next_change(self) -> datetime | None:
+        """When one of the limits changes by itself; None when none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedRooms:
+    """Limits of lanes that never change."""
+
+    lanes: Mapping[str, int] = field(default_factory=dict)
+
+    def rooms(self) -> Mapping[str, int]:
+        """Give the limits."""
+        return self.lanes
+
+    def next_change(self) -> datetime | None:
+        """Never."""
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How many jobs run at a time: in all, and in one lane unless `lanes` says otherwise for it."""
 
     concurrency: int = 32
     lane: int = 4
-    lanes: Mapping[str, int] = field(default_factory=dict)
-
-    def of(self, lane: str) -> int:
-        """The limit of a lane."""
-        return self.lanes.get(lane, self.lane)
+    lanes: LaneRooms = field(default_factory=FixedRooms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +250,8 @@ class Worker:
         jobs, due = await self._claim(now)
         for job in jobs:
             self._start(job)
-        idle = self._timing.idle if due is None else min(self._timing.idle, due - now)
+        changes = self._limits.lanes.next_change()
+        idle = min([self._timing.idle, *(moment - now for moment in (due, changes) if moment is not None)])
         await self._something_happens(seen, idle.total_seconds())
 
     async def _take_back(self) -> None:
@@ -251,7 +273,8 @@ class Worker:
         if room <= 0:
             return [], None
         busy = Counter(job.lane for job in self.running)
-        left = {lane: self._limits.of(lane) - busy[lane] for lane in busy.keys() | self._limits.lanes.keys()}
+        own, usual = self._limits.lanes.rooms(), self._limits.lane
+        left = {lane: own.get(lane, usual) - busy[lane] for lane in busy.keys() | own.keys()}
         full = [lane for lane, number in left.items() if number <= 0]
         kinds = tuple(self._handlers)
         claim = partial(

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from adapter.delivery import (
+    Breaker,
     Checkpoint,
+    CommonOptions,
+    ConfiguredSink,
     ContentDamaged,
     ContentUnavailable,
     Delivered,
@@ -99,11 +102,13 @@ class House:
         self.db = db
         self.spool = spool
         self.metrics = Metrics()
-        self.sinks: dict[tuple[str, str], Sink] = {}
+        self.sinks: dict[tuple[str, str], ConfiguredSink] = {}
         self.longest = timedelta(hours=1)
 
-    def use(self, sink: Sink) -> None:
-        self.sinks["voorbeeldstad", "archief"] = sink
+    def use(self, sink: Sink, common: CommonOptions | None = None) -> None:
+        common = common or CommonOptions()
+        breaker = Breaker(common.breaker, lambda: NOW)
+        self.sinks["voorbeeldstad", "archief"] = ConfiguredSink(sink, common, breaker)
 
     def deliverer(self) -> Deliverer:
         return Deliverer(

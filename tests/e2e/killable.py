@@ -19,8 +19,7 @@ from typing import Any
 
 from adapter.cli.run import run_daemon
 from adapter.config import Config
-from adapter.daemon import Materials, make_sinks
-from adapter.daemon.sinks import Sinks
+from adapter.daemon import Materials
 from adapter.delivery import SinkType
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
 from adapter.store import Content, Database, Spool, SpoolWriter, open_database, open_spool
@@ -168,17 +167,20 @@ def materials(switch: KillSwitch) -> Materials:
     def spool(config: Config) -> Spool:
         return killing_spool(open_spool(config), switch)
 
-    def sinks(config: Config) -> Sinks:
-        def make(options: DirectoryOptions) -> DirectorySink:
-            return DirectorySink(options, KillingDisk(switch))
-
-        return make_sinks(config, [SinkType("directory", DirectoryOptions, make)])
+    def sinks() -> tuple[SinkType[DirectoryOptions], ...]:
+        return (
+            SinkType(
+                "directory",
+                DirectoryOptions,
+                lambda options, _: DirectorySink(options, KillingDisk(switch)),
+            ),
+        )
 
     lease = timedelta(seconds=float(os.environ.get(LEASE, "60")))
     return Materials(
         open_database=database,
         open_spool=spool,
-        make_sinks=sinks,
+        sink_types=sinks,
         timing=Timing(lease=lease),
         grace=timedelta(seconds=float(os.environ.get(GRACE, "20"))),
         stop=timedelta(seconds=float(os.environ.get(STOP, "50"))),

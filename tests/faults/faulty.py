@@ -16,9 +16,7 @@ from pathlib import Path
 import typer
 
 from adapter.cli.run import run_daemon
-from adapter.config import Config
-from adapter.daemon import Materials, make_sinks
-from adapter.daemon.sinks import Sinks
+from adapter.daemon import Materials
 from adapter.delivery import Checkpoint, Handover, Outcome, Permanent, SinkType
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
 from adapter.store import sqlite
@@ -112,18 +110,15 @@ class StuckDisk(Disk):
 def materials(orders: Orders) -> Materials:
     """Everything that touches the world outside, to be disturbed."""
 
-    def sinks(config: Config) -> Sinks:
-        def make(options: DirectoryOptions) -> DirectorySink:
-            return ScriptedSink(options, orders)
-
-        return make_sinks(config, [SinkType("directory", DirectoryOptions, make)])
+    def sinks() -> tuple[SinkType[DirectoryOptions], ...]:
+        return (SinkType("directory", DirectoryOptions, lambda options, _: ScriptedSink(options, orders)),)
 
     def clock() -> datetime:
         return utc_now() + timedelta(seconds=float(orders.get("clock") or 0))
 
     sqlite._BUSY_TIMEOUT = float(os.environ.get(BUSY, sqlite._BUSY_TIMEOUT))  # type: ignore[misc]
     lease = timedelta(seconds=float(os.environ.get(LEASE, "60")))
-    return Materials(make_sinks=sinks, clock=clock, timing=Timing(lease=lease))
+    return Materials(sink_types=sinks, clock=clock, timing=Timing(lease=lease))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,13 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from adapter.delivery import Handover, HandoverFile
+from adapter.config import Environment, OutgoingConfig
+from adapter.delivery import Handover, HandoverFile, SinkContext
+from adapter.work import utc_now
 
 
 class SimulatedCrash(BaseException):
@@ -16,16 +20,33 @@ class MemoryCheckpoint:
 
     def __init__(self) -> None:
         self.steps: dict[str, Mapping[str, Any]] = {}
+        self.notes: list[tuple[str, str]] = []
         self.before_set: Callable[[], None] = lambda: None
         self.after_set: Callable[[], None] = lambda: None
 
     def get(self, step: str) -> Mapping[str, Any] | None:
         return self.steps.get(step)
 
-    async def set(self, step: str, value: Mapping[str, Any]) -> None:
+    async def set(self, step: str, value: Mapping[str, Any], *, note: str | None = None) -> None:
         self.before_set()
         self.steps[step] = value
+        if note is not None:
+            self.notes.append((note, step))
         self.after_set()
+
+
+def make_context(base: Path, **changes: Any) -> SinkContext:
+    """The context of a sink of a test authority."""
+    context = SinkContext(
+        authority="voorbeeldstad",
+        sink="archief",
+        oin="00000099000000001000",
+        environment=Environment.TEST,
+        base=base,
+        outgoing=OutgoingConfig(),
+        clock=utc_now,
+    )
+    return replace(context, **changes)
 
 
 def make_file(path: str, content: bytes, chunk: int = 7) -> HandoverFile:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from adapter.config import Config, load_config
 from adapter.delivery import make_sink
 from adapter.sinks import SINK_TYPES, route_problems
+from tests.sinks.handovers import make_context
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 REFERENCE = EXAMPLES / "stam-adapter.toml"
@@ -66,7 +67,7 @@ def test_an_example_is_a_good_configuration(path: Path) -> None:
     for authority in config.authorities.values():
         assert authority.routes
         for name, table in authority.sinks.items():
-            make_sink(SINK_TYPES, name, table)
+            make_sink(SINK_TYPES, name, table, make_context(Path("/")))
     assert route_problems(config, SINK_TYPES) == ()
 
 

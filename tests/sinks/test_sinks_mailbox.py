@@ -8,7 +8,8 @@ from adapter.config import Config, ConfigProblem, load_config
 from adapter.daemon import make_sinks
 from adapter.delivery import Delivered, Handover, Permanent, SinkProblem, make_sink
 from adapter.sinks import SINK_TYPES, MailboxOptions, MailboxSink, mailboxes, route_problems
-from tests.sinks.handovers import MemoryCheckpoint
+from adapter.work import utc_now
+from tests.sinks.handovers import MemoryCheckpoint, make_context
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sinks.md"
 
@@ -51,7 +52,7 @@ def message(handover: Handover) -> Handover:
 async def test_a_message_is_delivered_at_once_and_is_to_be_kept(
     message: Handover, checkpoint: MemoryCheckpoint
 ) -> None:
-    sink = make_sink(SINK_TYPES, "post", {"type": "mailbox"})
+    sink = make_sink(SINK_TYPES, "post", {"type": "mailbox"}, make_context(Path("/"))).sink
     await sink.probe()
     assert await sink.deliver(message, checkpoint) == Delivered(keep=True)
     assert checkpoint.steps == {}
@@ -66,7 +67,7 @@ async def test_a_verzoek_does_not_go_into_a_mailbox(handover: Handover, checkpoi
 
 def test_a_mailbox_has_no_options() -> None:
     with pytest.raises(SinkProblem, match="post: path: unknown key"):
-        make_sink(SINK_TYPES, "post", {"type": "mailbox", "path": "/srv"})
+        make_sink(SINK_TYPES, "post", {"type": "mailbox", "path": "/srv"}, make_context(Path("/")))
 
 
 def test_the_mailboxes_of_a_configuration_are_known(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_route_of_flow_stam_to_a_mailbox_is_a_problem_with_its_fix(tmp_path: P
 
 def test_the_daemon_does_not_start_with_a_verzoek_on_its_way_to_a_mailbox(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblem, match="a mailbox takes flow"):
-        make_sinks(configured(tmp_path, "stam", "post"))
+        make_sinks(configured(tmp_path, "stam", "post"), SINK_TYPES, {}, utc_now)
 
 
 @pytest.mark.parametrize(("flow", "sink"), [("stam", "archief"), ("message", "archief"), ("message", "post")])
@@ -107,4 +108,4 @@ def test_each_configuration_in_the_document_is_complete_and_good(tmp_path: Path,
     (authority,) = config.authorities.values()
     ((name, table),) = authority.sinks.items()
     assert table["type"] == SINK_TYPES[number].name
-    make_sink(SINK_TYPES, name, table)
+    make_sink(SINK_TYPES, name, table, make_context(tmp_path))

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapter.stam.problems import describe_body, is_temporary, status_problem, wait_asked
+from adapter.net import describe_body, wait_asked
+from adapter.stam.problems import is_temporary, status_problem
 
 NOW = datetime(2024, 1, 2, 12, 0, tzinfo=UTC)
 

@@ -25,7 +25,7 @@ from adapter.store import (
     pause_lane,
     resume_lane,
 )
-from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker
+from adapter.work import FixedRooms, Handler, Limits, RetryPolicy, Timing, Worker
 
 SECOND = timedelta(seconds=1)
 GRACE = 10 * SECOND
@@ -211,7 +211,7 @@ async def test_a_lane_gets_no_more_than_its_limit_and_others_go_on(
     db: Database, clock: FakeClock, until: Until
 ) -> None:
     handler = Blocking()
-    async with working(db, handler, clock, limits=Limits(lane=2, lanes={"b": 1})):
+    async with working(db, handler, clock, limits=Limits(lane=2, lanes=FixedRooms({"b": 1}))):
         for lane in ("a", "a", "a", "a", "b", "b", "c"):
             await add(db, clock, lane)
         await until(lambda: sorted(job.lane for job in handler.running) == ["a", "a", "b", "c"])
