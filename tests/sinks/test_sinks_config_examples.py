@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from adapter.config import Config, load_config
-from adapter.delivery import make_sink
+from adapter.delivery import CommonOptions, make_sink
 from adapter.sinks import SINK_TYPES, route_problems
 from tests.sinks.handovers import make_context
 
@@ -34,6 +34,7 @@ WITHOUT_DEFAULT = {
     "spool_per_authority",
     "sink",
     "s3",
+    "sinks",  # raw tables, see below
 }
 
 
@@ -69,6 +70,14 @@ def test_an_example_is_a_good_configuration(path: Path) -> None:
         for name, table in authority.sinks.items():
             make_sink(SINK_TYPES, name, table, make_context(Path("/")))
     assert route_problems(config, SINK_TYPES) == ()
+
+
+def test_what_the_reference_says_of_every_sink_is_the_default(whole: Path) -> None:
+    (authority,) = load_config(whole, {}).authorities.values()
+    first = next(iter(authority.sinks.values()))
+    said = {key: value for key, value in first.items() if key in CommonOptions.model_fields}
+    assert said.pop("timeout") == "1h"  # that of [limits] delivery_time
+    assert CommonOptions.model_validate(said) == CommonOptions()
 
 
 def test_the_reference_has_every_type_of_sink() -> None:
