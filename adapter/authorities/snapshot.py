@@ -5,7 +5,7 @@ does, a new one is built and swapped in whole, so that a message is judged by on
 octet to its answer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -117,10 +117,13 @@ class Authority:
 
     def route_for(self, service: Service, action: str) -> RouteConfig | None:
         """The first route that fits a received business message; None where the configuration has none."""
+        return next(self.routes_for(service, action), None)
+
+    def routes_for(self, service: Service, action: str) -> Iterator[RouteConfig]:
+        """The routes that fit a received business message, in the order of the configuration."""
         for route in self.config.routes:
             if route.service in {None, service.name} and route.action in {None, action}:
-                return route
-        return None
+                yield route
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,15 @@ from adapter.cli.settings import (
 from adapter.cli.store_view import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.config import AuthorityConfig, Config
 from adapter.config import Flow as ConfiguredFlow
+from adapter.stam import collect_job
 from adapter.store import (
     OPEN_DELIVERY,
     DeliveryState,
     Flow,
+    Job,
     JobKind,
     JobState,
     NewDelivery,
-    NewJob,
     Origin,
     StoredDelivery,
     create_delivery,
@@ -50,6 +51,8 @@ from adapter.store import (
     events_for,
     find_deliveries,
     find_messages,
+    get_delivery,
+    held_by_jobs,
     jobs_for,
     retry_deliveries,
     skip_deliveries,
@@ -95,6 +98,7 @@ def list_verzoeken(
     verzoeknummer: Annotated[
         str | None, typer.Option("--verzoeknummer", help="Only with this verzoeknummer.")
     ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Only of this projectId.")] = None,
     limit: LimitOption = 50,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -105,7 +109,7 @@ def list_verzoeken(
 
     Example: stam-adapter verzoek list --state parked
     """
-    found = asyncio.run(_find(read_config(config), authority, state, verzoeknummer, limit))
+    found = asyncio.run(_find(read_config(config), authority, state, verzoeknummer, project, limit))
     show_table(_COLUMNS, map(describe_delivery, found), as_json=as_json)
     if not found:
         say("no verzoeken found")
@@ -268,10 +272,15 @@ def _not_found(verzoeknummer: str, authority: str | None) -> NoReturn:
 
 
 async def _find(
-    config: Config, authority: str | None, state: DeliveryState | None, verzoeknummer: str | None, limit: int
+    config: Config,
+    authority: str | None,
+    state: DeliveryState | None,
+    verzoeknummer: str | None,
+    project: str | None,
+    limit: int,
 ) -> list[StoredDelivery]:
     async with opened_store(config) as db:
-        return await db.read(find_deliveries, authority, state, verzoeknummer, limit)
+        return await db.read(find_deliveries, authority, state, verzoeknummer, limit, project_id=project)
 
 
 async def _show(config: Config, verzoeknummer: str, authority: str | None, *, as_json: bool) -> Description:
@@ -283,18 +292,47 @@ async def _show(config: Config, verzoeknummer: str, authority: str | None, *, as
 
 
 def _details(conn: Connection, verzoeknummer: str, authority: str | None, as_json: bool) -> Description:
+    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
     return {
         "verzoeknummer": verzoeknummer,
+        "sameProject": _of_same_project(conn, found, authority),
         "deliveries": [
             {
                 **describe_delivery(one),
                 "files": [describe_file(file) for file in delivery_files(conn, one.id)],
-                "jobs": [describe_job(job) for kind in _JOBS for job in jobs_for(conn, kind, one.id)],
+                "jobs": [
+                    {**describe_job(job), "waitsFor": _waits_for(conn, job)}
+                    for kind in _JOBS
+                    for job in jobs_for(conn, kind, one.id)
+                ],
             }
-            for one in find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+            for one in found
         ],
         "timeline": timeline(events_for(conn, verzoeknummer, authority=authority), as_json=as_json),
     }
+
+
+def _of_same_project(
+    conn: Connection, found: list[StoredDelivery], authority: str | None
+) -> list[str | None]:
+    """The other verzoeken that were split off the same application (STAM: one projectId)."""
+    projects = {one.project_id for one in found if one.project_id is not None}
+    numbers = {
+        other.verzoeknummer
+        for project in projects
+        for other in find_deliveries(conn, authority, project_id=project)
+    }
+    return sorted(numbers - {one.verzoeknummer for one in found}, key=str)
+
+
+def _waits_for(conn: Connection, waiting: Job) -> str | None:
+    """The message of the same verzoek that must go before this one, and what becomes of it."""
+    holder = next(iter(held_by_jobs(conn, waiting)), None)
+    if holder is None:
+        return None
+    before = get_delivery(conn, holder.subject)
+    name = before.name or f"volgnummer {before.announced or 'unknown'}"
+    return f"{name}, which is {before.state}"
 
 
 async def _retry(config: Config, verzoeknummer: str, authority: str | None) -> int:
@@ -379,7 +417,7 @@ def _create(
         origin=Origin.OPERATOR,
         verzoeknummer=verzoeknummer,
     )
-    create_delivery(conn, new, NewJob(JobKind.COLLECT, lane=f"dso:{authority}"), now)
+    create_delivery(conn, new, collect_job(authority, sink, verzoeknummer), now)
     return None
 
 

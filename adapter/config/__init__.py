@@ -33,6 +33,7 @@ from adapter.config.settings import (
     StoreConfig,
     TlsConfig,
     TrustConfig,
+    VerzoekTraits,
 )
 from adapter.config.values import ByteSize, ConfigPath, Duration, Listen, parse_duration, parse_size
 
@@ -70,6 +71,7 @@ __all__ = [
     "StoreConfig",
     "TlsConfig",
     "TrustConfig",
+    "VerzoekTraits",
     "load_config",
     "parse_duration",
     "parse_size",

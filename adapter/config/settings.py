@@ -4,6 +4,7 @@ loaded.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -328,15 +329,59 @@ class NotificationConfig(_Section):
     verzoeknummer: Annotated[str, Field(min_length=1)] = "verzoeknummer"
 
 
+@dataclass(frozen=True, slots=True)
+class VerzoekTraits:
+    """What a route can choose a verzoek by; organisations by their OIN. `copy`: it is another's to handle."""
+
+    doel: str | None
+    type: str | None
+    copy: bool
+    bevoegd_gezag: str | None
+    behandeldienst: str | None
+
+
 class RouteConfig(_Section):
     """``[[authorities.<name>.routes]]``: which messages take which flow to which sink; left out matches
     all.
+
+    What is said of the verzoek itself counts once it was collected.
     """
 
     service: str | None = None
     action: str | None = None
     flow: Flow
     sink: str
+    doel: tuple[str, ...] = ()
+    type: tuple[str, ...] = ()
+    copies: bool | None = None
+    bevoegd_gezag: tuple[Oin, ...] = ()
+    behandeldienst: tuple[Oin, ...] = ()
+
+    @model_validator(mode="after")
+    def _knows_what_it_asks_for(self) -> Self:
+        chosen = [self.doel, self.type, self.bevoegd_gezag, self.behandeldienst]
+        if self.flow is Flow.MESSAGE and (any(chosen) or self.copies is not None):
+            raise ValueError(
+                'flow "message" knows no verzoek; leave out doel, type, copies, bevoegd_gezag and behandeldienst'
+            )
+        return self
+
+    def takes(self, verzoek: VerzoekTraits) -> bool:
+        """Whether a verzoek is what this route asks for."""
+        wanted = (
+            ([_modern(doel) for doel in self.doel], _modern(verzoek.doel)),
+            (self.type, verzoek.type),
+            (self.bevoegd_gezag, verzoek.bevoegd_gezag),
+            (self.behandeldienst, verzoek.behandeldienst),
+        )
+        return self.copies in {None, verzoek.copy} and all(
+            not asked or found in asked for asked, found in wanted
+        )
+
+
+def _modern(doel: str | None) -> str | None:
+    """A doel as STAM 4.0 calls it."""
+    return "Conceptverzoek" if doel == "Vooroverleg" else doel
 
 
 def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry, load_keys, load_spare_keys
 from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
-from adapter.daemon.router import Router
+from adapter.daemon.router import Router, sink_of
 from adapter.daemon.sinks import SinkRooms, Sinks, make_sinks
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
@@ -142,7 +142,16 @@ class Daemon:
             JobKind.SEND: Outbox(db, spool, registry.current, partners, responses, self.metrics, clock),
             JobKind.ROUTE: Router(db, spool, registry.current, clock),
             JobKind.RECONCILE: reconciler,
-            JobKind.COLLECT: Collector(db, spool, sources.source, self.metrics, clock),
+            JobKind.COLLECT: Collector(
+                db,
+                spool,
+                sources.source,
+                self.metrics,
+                clock,
+                lambda delivery, facts: sink_of(
+                    registry.current().by_name.get(delivery.authority), delivery, facts
+                ),
+            ),
             JobKind.DELIVER: Deliverer(
                 db,
                 spool,

@@ -4,17 +4,17 @@ It stands on this floor because it is the one place that knows both flows: a not
 collected (`adapter.stam`), any other message is handed over as it is (`adapter.delivery`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from adapter.authorities import Authorities
-from adapter.config import AuthorityConfig, Flow, RouteConfig
+from adapter.authorities import Authorities, Authority
+from adapter.config import AuthorityConfig, Flow, RouteConfig, VerzoekTraits
 from adapter.delivery import message_name, sink_lane
 from adapter.observe import bound, get_logger
-from adapter.stam import NotificationProblem, NotificationRules, read_notification
+from adapter.stam import NotificationProblem, NotificationRules, collect_job, read_notification
 from adapter.store import (
     Database,
     Done,
@@ -29,7 +29,9 @@ from adapter.store import (
     Spool,
     SpoolDamaged,
     SpoolUnavailable,
+    StoredDelivery,
     StoredMessage,
+    VerzoekFacts,
     create_delivery,
     finish_job,
     get_message,
@@ -106,6 +108,7 @@ class Router:
             origin=Origin.NOTIFICATION,
             message=message.id,
             verzoeknummer=notification.verzoeknummer,
+            announced=notification.volgnummer,
         )
         log.info(
             "verzoek announced",
@@ -113,7 +116,8 @@ class Router:
             verzoeknummer=notification.verzoeknummer,
             sink=route.sink,
         )
-        collect = NewJob(JobKind.COLLECT, lane=f"dso:{message.authority}")
+        announced = notification.volgnummer
+        collect = collect_job(message.authority, route.sink, notification.verzoeknummer, announced)
         return await self._create(job, delivery, collect)
 
     async def _hand_over(self, job: Job, message: StoredMessage, route: RouteConfig) -> JobOutcome:
@@ -131,6 +135,28 @@ class Router:
     async def _create(self, job: Job, delivery: NewDelivery, following: NewJob) -> JobOutcome:
         await self.db.write(_create_and_finish, job, delivery, following, self.clock())
         return Done(already_finished=True)
+
+
+def sink_of(authority: Authority | None, delivery: StoredDelivery, facts: VerzoekFacts) -> str | None:
+    """The sink of a verzoek, now that its content is known; None where no route takes it.
+
+    One that no notification announced, and that was ordered for another sink than the usual, goes where it was ordered.
+    """
+    if authority is None:
+        return delivery.sink
+    if delivery.origin is not Origin.NOTIFICATION and delivery.sink != authority.config.stam_sink:
+        return delivery.sink
+    verzoek = VerzoekTraits(
+        doel=facts.doel,
+        type=facts.type,
+        copy=facts.is_copy,
+        bevoegd_gezag=facts.bevoegd_gezag,
+        behandeldienst=facts.uitvoerende_instantie,
+    )
+    routes: Iterable[RouteConfig] = authority.config.routes
+    if delivery.service is not None and delivery.action is not None:
+        routes = authority.routes_for(Service(delivery.service, delivery.service_type), delivery.action)
+    return next((route.sink for route in routes if route.flow is Flow.STAM and route.takes(verzoek)), None)
 
 
 def _create_and_finish(

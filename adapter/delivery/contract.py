@@ -92,6 +92,10 @@ class Checkpoint(Protocol):
         """What was set for this step in this or an earlier attempt; None when it was not."""
         ...
 
+    def earlier(self, step: str) -> Json | None:
+        """What was set for this step last by another delivery of the same verzoek to the same sink; None without."""
+        ...
+
     async def set(self, step: str, value: Json, *, note: str | None = None) -> None:
         """Remembers the result of a step; when this returns it has been committed.
 

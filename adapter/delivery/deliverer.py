@@ -203,11 +203,16 @@ class StoreCheckpoint:
         self._job = job
         self._delivery = package.delivery.id
         self._known: dict[str, Json] = dict(package.checkpoints)
+        self._earlier = package.earlier
         self._clock = clock
 
     def get(self, step: str) -> Json | None:
         """What was set for this step in this or an earlier attempt."""
         return self._known.get(step)
+
+    def earlier(self, step: str) -> Json | None:
+        """What another delivery of the same verzoek to the same sink set last."""
+        return self._earlier.get(step)
 
     async def set(self, step: str, value: Json, *, note: str | None = None) -> None:
         """Commits the result of a step. Raises LeaseLost where the job is another's by now."""

@@ -16,6 +16,7 @@ from adapter.store import (
     StoredPayload,
     checkpoints,
     delivery_files,
+    earlier_checkpoints,
     get_delivery,
     message_payloads,
 )
@@ -28,13 +29,15 @@ Opener = Callable[[str, Content], Callable[[], AsyncGenerator[bytes, None]]]
 class Package:
     """A delivery with everything the store has of it.
 
-    `payloads` are those of its message, for a delivery of flow message that has no files of its own.
+    `payloads` are those of its message, for a delivery of flow message that has no files of its own. `earlier` are the
+    checkpoints of other deliveries of the same verzoek to the same sink.
     """
 
     delivery: StoredDelivery
     files: tuple[StoredFile, ...]
     payloads: tuple[StoredPayload, ...]
     checkpoints: Mapping[str, Json]
+    earlier: Mapping[str, Json]
 
 
 def load_package(conn: Connection, delivery_id: int) -> Package:
@@ -45,7 +48,7 @@ def load_package(conn: Connection, delivery_id: int) -> Package:
     if delivery.flow is Flow.MESSAGE and delivery.message is not None and not files:
         payloads = message_payloads(conn, delivery.message)
     done = {step.step: step.value for step in checkpoints(conn, delivery_id)}
-    return Package(delivery, files, payloads, done)
+    return Package(delivery, files, payloads, done, earlier_checkpoints(conn, delivery))
 
 
 def payload_paths(payloads: Sequence[StoredPayload]) -> tuple[str, ...]:

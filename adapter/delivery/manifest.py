@@ -13,6 +13,8 @@ from adapter.delivery.contract import HandoverFile, Json
 from adapter.store import Flow, StoredDelivery
 
 _HOW_IT_BECAME_KNOWN = frozenset({"origin", "cpaId", "messageId", "conversationId", "receivedAt"})
+# What follows from the verzoekbericht, which is among the files, and from what else was known then.
+_DERIVED = frozenset({"projectId", "kopie", "vervallen"})
 
 
 def manifest_of(delivery: StoredDelivery, files: Iterable[HandoverFile]) -> dict[str, Any]:
@@ -30,6 +32,9 @@ def stam_manifest(delivery: StoredDelivery) -> dict[str, Any]:
         "type": delivery.type,
         "bevoegdGezag": delivery.bevoegd_gezag,
         "uitvoerendeInstantie": delivery.uitvoerende_instantie,
+        "projectId": delivery.project_id,
+        "kopie": bool(delivery.is_copy),
+        "vervallen": list(delivery.lapsed or ()),
         "authority": delivery.authority,
         "origin": str(delivery.origin),
         "cpaId": delivery.cpa_id,
@@ -64,7 +69,10 @@ def is_same_delivery(one: object, other: Json) -> bool:
         return False
     if other.get("verzoeknummer") is None:
         return one == other
-    return all(one.get(key) == other.get(key) for key in (one.keys() | other.keys()) - _HOW_IT_BECAME_KNOWN)
+    return all(
+        one.get(key) == other.get(key)
+        for key in (one.keys() | other.keys()) - _HOW_IT_BECAME_KNOWN - _DERIVED
+    )
 
 
 def manifest_bytes(manifest: Json) -> bytes:

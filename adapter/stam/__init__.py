@@ -1,7 +1,7 @@
 """STAM: notification, verzoekbericht, collecting a verzoek from Verzoek afhandelen, and asking for missed ones."""
 
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen
-from adapter.stam.collect import Collector, CollectSettings, deliver_job
+from adapter.stam.collect import Collector, CollectSettings, SinkFor, collect_job, deliver_job
 from adapter.stam.notification import Notification, NotificationProblem, NotificationRules, read_notification
 from adapter.stam.problems import FetchProblem
 from adapter.stam.reconcile import Finding, Plan, Reconciler, Reconciliation, Verdict, judge
@@ -44,11 +44,13 @@ __all__ = [
     "ReferencesProblem",
     "SearchResult",
     "SearchSettings",
+    "SinkFor",
     "Verdict",
     "VerzoekAfhandelen",
     "VerzoekZoeken",
     "Verzoekbericht",
     "VerzoekberichtProblem",
+    "collect_job",
     "deliver_job",
     "judge",
     "read_notification",

@@ -52,6 +52,7 @@ from adapter.store import (
     complete_collection,
     delivery_files,
     get_delivery,
+    position_of,
     record_file,
     record_references,
 )
@@ -59,6 +60,9 @@ from adapter.store import (
 log = get_logger(__name__)
 
 Clock = Callable[[], datetime]
+
+SUPPLEMENT: Final = "Aanvullen"
+"""The doel of a message that is a whole verzoek again, with what changed (STAM 4.0)."""
 
 _PAGES: Final = (".html", ".htm", ".xhtml")
 """How the name ends of a document that is a page of HTML; any other such page is about the document not being there."""
@@ -72,13 +76,36 @@ class CollectSettings:
     max_verzoek: int = 32 * 1024 * 1024
 
 
+SinkFor = Callable[[StoredDelivery, VerzoekFacts], str | None]
+"""The sink a verzoek goes to, now that its content is known; None where no route takes it."""
+
 SourceFor = Callable[[str], tuple[VerzoekAfhandelen, CollectSettings] | None]
 """Where the authority with this name collects from; None when it is not configured to."""
 
 
-def deliver_job(authority: str, sink: str, verzoeknummer: str) -> NewJob:
-    """The job that hands a collected verzoek to its sink; those of one verzoek run one after the other."""
-    return NewJob(JobKind.DELIVER, sink_lane(authority, sink), f"{authority}/{sink}/{verzoeknummer}")
+def collect_job(authority: str, sink: str, verzoeknummer: str, announced: str | None = None) -> NewJob:
+    """The job that collects a verzoek; `announced` is the volgnummer that a notification gave.
+
+    What comes later of the same verzoek waits for it at the sink; without a number that is what was announced later.
+    """
+    return NewJob(
+        JobKind.COLLECT,
+        f"dso:{authority}",
+        holds_key=_order_key(authority, sink, verzoeknummer),
+        position=position_of(announced) if announced else None,
+    )
+
+
+def deliver_job(authority: str, sink: str, verzoeknummer: str, volgnummer: str) -> NewJob:
+    """The job that hands a collected verzoek to its sink; those of one verzoek go in the order of their volgnummers."""
+    key = _order_key(authority, sink, verzoeknummer)
+    return NewJob(
+        JobKind.DELIVER, sink_lane(authority, sink), key, holds_key=key, position=position_of(volgnummer)
+    )
+
+
+def _order_key(authority: str, sink: str, verzoeknummer: str) -> str:
+    return f"{authority}/{sink}/{verzoeknummer}"
 
 
 class Collector:
@@ -88,13 +115,20 @@ class Collector:
     """
 
     def __init__(
-        self, db: Database, spool: Spool, source_for: SourceFor, metrics: Metrics, clock: Clock
+        self,
+        db: Database,
+        spool: Spool,
+        source_for: SourceFor,
+        metrics: Metrics,
+        clock: Clock,
+        sink_for: SinkFor,
     ) -> None:
         self._db: Final = db
         self._spool: Final = spool
         self._source_for: Final = source_for
         self._metrics: Final = metrics
         self._clock: Final = clock
+        self._sink_for: Final = sink_for
 
     async def __call__(self, job: Job) -> JobOutcome:
         """Collect what is still missing, and say how it ended."""
@@ -112,7 +146,9 @@ class Collector:
         if delivery.verzoeknummer is None:
             return self._parked(delivery, "the delivery has no verzoeknummer, so there is nothing to fetch")
         client, settings = source
-        attempt = _Attempt(self._db, self._spool, client, settings, self._metrics, self._clock, delivery)
+        attempt = _Attempt(
+            self._db, self._spool, client, settings, self._metrics, self._clock, delivery, self._sink_for
+        )
         try:
             result = await attempt.run(delivery.verzoeknummer, job)
         except FetchProblem as problem:
@@ -189,6 +225,7 @@ class _Attempt:
     metrics: Metrics
     clock: Clock
     delivery: StoredDelivery
+    sink_for: SinkFor
 
     async def run(self, verzoeknummer: str, job: Job) -> Collected | Repeated:
         files = await self.db.read(delivery_files, self.delivery.id)
@@ -317,16 +354,29 @@ class _Attempt:
             type=bericht.type,
             bevoegd_gezag=bericht.bevoegd_gezag.oin,
             uitvoerende_instantie=instantie.oin if instantie is not None else None,
+            project_id=bericht.project_id,
+            is_copy=instantie is not None and instantie.oin != self.client.oin,
+            is_snapshot=bericht.doel == SUPPLEMENT,
         )
+        delivery = self.delivery
+        sink = self.sink_for(delivery, facts)
+        if sink is None:
+            raise FetchProblem(
+                f"no route of flow stam takes this verzoek (doel {facts.doel!r}, type {facts.type!r}, behandeldienst "
+                f"{facts.uitvoerende_instantie or 'none'}{', a copy' if facts.is_copy else ''}); add one to "
+                f"[[authorities.{delivery.authority}.routes]], then retry",
+                temporary=False,
+            )
         return await self.db.write(
             complete_collection,
             self.delivery.id,
             facts,
             [_facts(file) for file in files],
-            deliver_job(self.delivery.authority, self.delivery.sink, bericht.verzoeknummer),
+            deliver_job(delivery.authority, sink, bericht.verzoeknummer, bericht.volgnummer),
             job,
             self.clock(),
             delivery_name(bericht.verzoeknummer, bericht.volgnummer),
+            sink=sink,
         )
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from adapter.observe import Metrics, bound, get_logger
 from adapter.stam.client import VerzoekAfhandelen
+from adapter.stam.collect import collect_job
 from adapter.stam.problems import FetchProblem
 from adapter.stam.search import Area, Hit, Question, SearchResult, SearchSettings, VerzoekZoeken
 from adapter.store import (
@@ -321,7 +322,7 @@ def _create(conn: Connection, plan: Plan, hit: Hit, now: datetime) -> Finding:
         origin=Origin.RECONCILIATION,
         verzoeknummer=hit.verzoeknummer,
     )
-    made = create_delivery(conn, new, NewJob(JobKind.COLLECT, lane=f"dso:{plan.authority}"), now)
+    made = create_delivery(conn, new, collect_job(plan.authority, plan.sink, hit.verzoeknummer), now)
     return Finding(hit, Verdict.MISSING, made)
 
 

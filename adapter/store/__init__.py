@@ -43,6 +43,7 @@ from adapter.store.deliveries import (
     checkpoints,
     create_delivery,
     delivery_files,
+    earlier_checkpoints,
     find_deliveries,
     get_delivery,
     set_checkpoint,
@@ -65,6 +66,7 @@ from adapter.store.jobs import (
     count_waiting,
     find_jobs,
     finish_job,
+    held_by_jobs,
     jobs_for,
     park_job,
     partner_lane,
@@ -189,6 +191,7 @@ from adapter.store.retention import (
 )
 from adapter.store.revisions import SchemaStatus, Step
 from adapter.store.schedules import drop_schedules, keep_schedule
+from adapter.store.sequence import position_of
 from adapter.store.spool import Content, Spool, SpoolNames, SpoolWriter, Stored
 from adapter.store.spooled import named_keys, spooled_octets, spooled_per_authority
 from adapter.store.sqlite import SqliteDatabase
@@ -329,6 +332,7 @@ __all__ = [
     "delete_endpoint_override",
     "delivery_files",
     "drop_schedules",
+    "earlier_checkpoints",
     "events_for",
     "find_deliveries",
     "find_jobs",
@@ -343,6 +347,7 @@ __all__ = [
     "get_delivery",
     "get_message",
     "hasten_schedules",
+    "held_by_jobs",
     "import_cpa_file",
     "insert_message",
     "is_imported",
@@ -370,6 +375,7 @@ __all__ = [
     "park_job",
     "partner_lane",
     "pause_lane",
+    "position_of",
     "probe_spool",
     "purge",
     "purge_message_ids",

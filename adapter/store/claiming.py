@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from adapter.store.columns import RowId, UtcDateTime
-from adapter.store.jobs import Job, held_by, job_of
+from adapter.store.jobs import Job, comes_before, held_by, job_of
 from adapter.store.lanes import paused_lanes
 from adapter.store.schema import job
 from adapter.store.states import JobState
@@ -131,8 +131,8 @@ def _lanes_with_due_jobs() -> Select[Any]:
 
 
 def _due_in_lane() -> Select[Any]:
-    """The first due jobs of a lane, of each order key at most its first, and none if that key runs."""
-    other = job.alias()
+    """The first due jobs of a lane: of each order key at most its first, and none if that key runs or is held."""
+    other, holder = job.alias(), job.alias()
     goes_before = or_(
         other.c.not_before < job.c.not_before,
         and_(other.c.not_before == job.c.not_before, other.c.id < job.c.id),
@@ -147,10 +147,17 @@ def _due_in_lane() -> Select[Any]:
                     other.c.state == JobState.READY,
                     other.c.lane == job.c.lane,
                     other.c.kind.in_(_KINDS),
+                    # whose places are known go by these: the one that waits longer may be the later one
+                    job.c.holds_key.is_(None),
                     goes_before,
                 ),
             ),
         )
+        .exists()
+    )
+    held = (
+        select(holder.c.id)
+        .where(holder.c.holds_key == job.c.order_key, comes_before(holder.c, job.c.position, job.c.subject))
         .exists()
     )
     return (
@@ -160,7 +167,7 @@ def _due_in_lane() -> Select[Any]:
             job.c.lane == _LANE,
             job.c.not_before <= _NOW,
             job.c.kind.in_(_KINDS),
-            or_(job.c.order_key.is_(None), ~in_the_way),
+            or_(job.c.order_key.is_(None), and_(~in_the_way, ~held)),
         )
         .order_by(job.c.not_before, job.c.id)
         .limit(bindparam("at_most"))

@@ -1,6 +1,6 @@
 """Collecting a verzoek: which files it has, each as it lands, and whether it was collected before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from adapter.store.delivering import mark_message_processed
 from adapter.store.jobs import Job, NewJob, add_job, finish_job
 from adapter.store.problems import StaleState
 from adapter.store.schema import delivery, delivery_file
+from adapter.store.sequence import lapsed_documents
 from adapter.store.spool import Content
 from adapter.store.states import DeliveryState, FileKind, Origin
 from adapter.store.timeline import add_delivery_event
@@ -20,13 +21,20 @@ from adapter.store.timeline import add_delivery_event
 
 @dataclass(frozen=True, slots=True)
 class VerzoekFacts:
-    """What the verzoekbericht says of itself (STAM 4.0)."""
+    """What the verzoekbericht says of itself (STAM 4.0).
+
+    `is_copy`: another organisation is to handle it. `is_snapshot`: a document of the message before it that it does not
+    name has lapsed.
+    """
 
     volgnummer: str
     doel: str | None = None
     type: str | None = None
     bevoegd_gezag: str | None = None
     uitvoerende_instantie: str | None = None
+    project_id: str | None = None
+    is_copy: bool = False
+    is_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +123,14 @@ def complete_collection(
     finish: Job,
     now: datetime,
     name: str,
+    *,
+    sink: str | None = None,
 ) -> Collected | Repeated:
     """End the collecting of a verzoek: make it ready for its sink, or note that it was collected before.
 
     `name` is the directory-safe `<verzoeknummer>-<volgnummer>`; a verzoek that was collected before with
-    other contents becomes revision n, with the name `<name>-r<n>`. Ends the job `finish`.
+    other contents becomes revision n, with the name `<name>-r<n>`. `sink` is where it goes when that is another sink
+    than was thought before its content was known. Ends the job `finish`.
 
     Raises:
         StaleState: the delivery is not being collected, or a file of it was not fetched.
@@ -127,9 +138,10 @@ def complete_collection(
 
     """
     current = _require_state(conn, delivery_id, DeliveryState.COLLECTING)
+    sink = sink or current.sink
     _set_file_facts(conn, delivery_id, files)
     contents = _contents(conn, delivery_id)
-    earlier = _same_verzoek(conn, current, facts.volgnummer)
+    earlier = _same_verzoek(conn, current, sink, facts.volgnummer)
     for row in earlier:
         if _contents(conn, row.id) == contents and not _is_wanted_after_all(current, row):
             _repeat(conn, current, facts, row, now)
@@ -137,7 +149,8 @@ def complete_collection(
             return Repeated(row.id)
     revision = 1 + max((row.revision for row in earlier), default=0)
     collected = Collected(revision, name if revision == 1 else f"{name}-r{revision}")
-    _make_ready(conn, delivery_id, facts, collected, now)
+    lapsed = lapsed_documents(conn, current, facts.volgnummer) if facts.is_snapshot else []
+    _make_ready(conn, delivery_id, facts, collected, now, sink=sink, lapsed=lapsed)
     add_job(conn, deliver_job, current.authority, delivery_id, now)
     finish_job(conn, finish)
     return collected
@@ -183,10 +196,10 @@ def _contents(conn: Connection, delivery_id: int) -> frozenset[tuple[str, str]]:
     return found
 
 
-def _same_verzoek(conn: Connection, current: Row[Any], volgnummer: str) -> Sequence[Row[Any]]:
+def _same_verzoek(conn: Connection, current: Row[Any], sink: str, volgnummer: str) -> Sequence[Row[Any]]:
     query = select(delivery).filter_by(
         authority=current.authority,
-        sink=current.sink,
+        sink=sink,
         verzoeknummer=current.verzoeknummer,
         volgnummer=volgnummer,
     )
@@ -199,12 +212,21 @@ def _verzoek_values(facts: VerzoekFacts, now: datetime) -> dict[str, Any]:
         "type": facts.type,
         "bevoegd_gezag": facts.bevoegd_gezag,
         "uitvoerende_instantie": facts.uitvoerende_instantie,
+        "project_id": facts.project_id,
+        "is_copy": facts.is_copy,
         "updated_at": now,
     }
 
 
 def _make_ready(
-    conn: Connection, delivery_id: int, facts: VerzoekFacts, collected: Collected, now: datetime
+    conn: Connection,
+    delivery_id: int,
+    facts: VerzoekFacts,
+    collected: Collected,
+    now: datetime,
+    *,
+    sink: str,
+    lapsed: Sequence[Mapping[str, Any]],
 ) -> None:
     conn.execute(
         sql_update(delivery)
@@ -212,6 +234,8 @@ def _make_ready(
         .values(
             state=DeliveryState.READY,
             reason=None,
+            sink=sink,
+            lapsed=list(lapsed) or None,
             volgnummer=facts.volgnummer,
             revision=collected.revision,
             name=collected.name,
@@ -226,6 +250,9 @@ def _make_ready(
         volgnummer=facts.volgnummer,
         revision=collected.revision,
         name=collected.name,
+        sink=sink,
+        copy=facts.is_copy,
+        lapsed=len(lapsed),
     )
 
 

@@ -57,6 +57,7 @@ class NewDelivery:
     """A delivery to be made: flow `stam` starts with collecting, flow `message` is ready with its files.
 
     `name` is the directory-safe key of flow `message`; the n-th delivery with that name becomes `<name>-<n>`.
+    `announced` is the volgnummer that a notification gave, which may have been left out.
     """
 
     authority: str
@@ -65,6 +66,7 @@ class NewDelivery:
     origin: Origin
     message: int | None = None
     verzoeknummer: str | None = None
+    announced: str | None = None
     name: str = ""
     files: tuple[NewFile, ...] = ()
 
@@ -73,7 +75,9 @@ class NewDelivery:
 class StoredDelivery:
     """A delivery as it is in the store, with what is known of the message that announced it.
 
-    `processed_at` is when the other side, or the application that fetched it from a mailbox, had it.
+    `processed_at` is when the other side, or the application that fetched it from a mailbox, had it. Of a verzoek that
+    was collected: `is_copy` says that it is another organisation's to handle, and `lapsed` names the documents of the
+    message before it that this one has no longer (`documentId`, `bestandsnaam`).
     """
 
     id: int
@@ -95,6 +99,10 @@ class StoredDelivery:
     created_at: datetime
     updated_at: datetime
     processed_at: datetime | None
+    announced: str | None
+    project_id: str | None
+    is_copy: bool | None
+    lapsed: Sequence[Mapping[str, Any]] | None
     cpa_id: str | None
     message_id: str | None
     conversation_id: str | None
@@ -161,6 +169,17 @@ _MOVE = (
 _CHECKPOINTS = (
     select(checkpoint).where(checkpoint.c.delivery == _ROW).order_by(checkpoint.c.at, checkpoint.c.step)
 )
+_EARLIER = (
+    select(checkpoint.c.step, checkpoint.c.value)
+    .join(delivery, delivery.c.id == checkpoint.c.delivery)
+    .where(
+        delivery.c.verzoeknummer == bindparam("of_verzoek"),
+        delivery.c.authority == bindparam("of_authority"),
+        delivery.c.sink == bindparam("of_sink"),
+        delivery.c.id != _ROW,
+    )
+    .order_by(checkpoint.c.at)
+)
 _ADD_CHECKPOINT = insert(checkpoint)
 _SET_CHECKPOINT = sql_update(checkpoint).where(
     checkpoint.c.delivery == _ROW, checkpoint.c.step == bindparam("of_step")
@@ -181,6 +200,7 @@ def create_delivery(conn: Connection, new: NewDelivery, job: NewJob | None, now:
         "origin": new.origin,
         "message": new.message,
         "verzoeknummer": new.verzoeknummer,
+        "announced": new.announced,
         "revision": 1,
         "name": name,
         "state": DeliveryState.COLLECTING if new.flow is Flow.STAM else DeliveryState.READY,
@@ -218,12 +238,14 @@ def find_deliveries(
     sink: str | None = None,
     message: int | None = None,
     before: int | None = None,
+    project_id: str | None = None,
 ) -> list[StoredDelivery]:
     """Find deliveries, newest first; the conditions that are given must all hold.
 
     `message` is the id of a message, `before` the id of the last delivery of the previous page.
     """
     wanted = {
+        "project_id": project_id,
         "authority": authority,
         "state": state,
         "verzoeknummer": verzoeknummer,
@@ -325,6 +347,19 @@ def checkpoints(conn: Connection, delivery_id: int) -> tuple[Checkpoint, ...]:
     """The steps that were done, oldest first."""
     rows = conn.execute(_CHECKPOINTS, {"row": delivery_id})
     return tuple(Checkpoint(row.step, row.value, row.at) for row in rows)
+
+
+def earlier_checkpoints(conn: Connection, of: StoredDelivery) -> Mapping[str, Mapping[str, Any]]:
+    """What was remembered of each step, last, by the other deliveries of the same verzoek to the same sink."""
+    if of.verzoeknummer is None:
+        return {}
+    whose = {
+        "row": of.id,
+        "of_authority": of.authority,
+        "of_sink": of.sink,
+        "of_verzoek": of.verzoeknummer,
+    }
+    return {row.step: row.value for row in conn.execute(_EARLIER, whose)}
 
 
 def _action(flow: Flow, what: str) -> str:

@@ -1,7 +1,8 @@
 """Jobs: work that must be done, claimed under a lease by one worker at a time.
 
 A job that is done has no row. At most one job of an order key runs at a time, which a partial unique index
-holds whatever the workers do.
+holds whatever the workers do. Beyond that a job with an order key waits for each that *holds* this key and comes before
+it, while that has a row: until it is done, and also while it is parked.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,9 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy import update as sql_update
 
+from adapter.store.columns import RowId
 from adapter.store.problems import LeaseLost
 from adapter.store.schema import delivery, job
 from adapter.store.states import DeliveryState, JobKind, JobState
@@ -29,13 +44,17 @@ class NewJob:
     """A job to be made.
 
     `lane` is what the job keeps busy (a partner, a sink); a lane that is slow or paused delays no other.
-    `order_key`: jobs with the same one never run together. `not_before`: None is at once.
+    `order_key`: jobs with the same one never run together. `not_before`: None is at once. `holds_key`: jobs with this
+    order key wait for this one when their `position` is a later text, or when it is the same, or not known of this one,
+    and their subject is younger (a higher number).
     """
 
     kind: str
     lane: str
     order_key: str | None = None
     not_before: datetime | None = None
+    holds_key: str | None = None
+    position: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class Job:
     lease_until: datetime | None
     created_at: datetime
     first_attempt_at: datetime | None
+    holds_key: str | None = None
+    position: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +139,8 @@ def add_job(conn: Connection, new: NewJob, authority: str, subject: int, now: da
         "not_before": new.not_before or now,
         "attempts": 0,
         "created_at": now,
+        "holds_key": new.holds_key,
+        "position": new.position,
     }
     row_id: int = conn.execute(_INSERT, values).scalar_one()
     return row_id
@@ -226,6 +249,29 @@ def jobs_for(conn: Connection, kind: str, subject: int) -> tuple[Job, ...]:
     """Find the jobs of a kind about a subject, oldest first."""
     query = select(job).where(job.c.kind == kind, job.c.subject == subject).order_by(job.c.id)
     return tuple(job_of(row) for row in conn.execute(query))
+
+
+def held_by_jobs(conn: Connection, waiting: Job) -> tuple[Job, ...]:
+    """Find the jobs that this one waits for because they come before it, the first of them in front."""
+    if waiting.order_key is None:
+        return ()
+    query = (
+        select(job)
+        .where(
+            job.c.holds_key == waiting.order_key,
+            comes_before(job.c, literal(waiting.position, Text), literal(waiting.subject, RowId)),
+        )
+        .order_by(job.c.position, job.c.subject)
+    )
+    return tuple(job_of(row) for row in conn.execute(query))
+
+
+def comes_before(
+    holder: Any, position: ColumnElement[str | None], subject: ColumnElement[int]
+) -> ColumnElement[bool]:
+    """Whether a job (its columns) that holds a key comes before one with this position and subject."""
+    same = and_(or_(holder.position.is_(None), holder.position == position), holder.subject < subject)
+    return or_(holder.position < position, same)
 
 
 def find_jobs(

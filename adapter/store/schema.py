@@ -142,6 +142,7 @@ message = Table(
     Index("ix_message_conversation_id", "conversation_id"),
     Index("ix_message_ref_to_message_id", "ref_to_message_id"),
     Index("ix_message_authority_created_at", "authority", "created_at"),
+    Index("ix_message_authority_id", "authority", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -237,6 +238,10 @@ delivery = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("processed_at", UtcDateTime),
+    Column("announced", Text),
+    Column("project_id", Text),
+    Column("is_copy", Boolean),
+    Column("lapsed", JSON),
     Index(
         "uq_delivery_verzoek",
         "authority",
@@ -250,6 +255,7 @@ delivery = Table(
     ),
     Index("ix_delivery_verzoeknummer", "verzoeknummer"),
     Index("ix_delivery_message", "message"),
+    Index("ix_delivery_project_id", "project_id"),
     Index("ix_delivery_state", "state", "authority"),
     Index("ix_delivery_name", "authority", "sink", "name"),
     Index(
@@ -313,6 +319,8 @@ job = Table(
     Column("lease_until", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("first_attempt_at", UtcDateTime),
+    Column("holds_key", Text),
+    Column("position", Text),
     Index(
         "uq_job_running_order_key",
         "order_key",
@@ -323,6 +331,7 @@ job = Table(
     Index("ix_job_state_not_before", "state", "not_before"),
     Index("ix_job_state_lane_not_before", "state", "lane", "not_before"),
     Index("ix_job_order_key", "order_key"),
+    Index("ix_job_holds_key", "holds_key"),
     Index("ix_job_subject_kind", "subject", "kind"),
     sqlite_autoincrement=True,
 )

@@ -1,6 +1,7 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from adapter.store import (
     Content,
@@ -10,9 +11,14 @@ from adapter.store import (
     NewFile,
     NewJob,
     Origin,
+    VerzoekFacts,
+    add_job,
+    claim_jobs,
+    complete_collection,
     delivery_files,
     find_deliveries,
     open_database,
+    position_of,
     record_file,
     record_references,
 )
@@ -202,3 +208,37 @@ def test_without_a_place_to_collect_from_the_configuration_is_wrong(shop) -> Non
     result = shop.run("verzoek", "fetch", NUMBER, "-a", "voorbeeldstad")
     assert result.exit_code == 78
     assert "add [authorities.voorbeeldstad.dso]" in result.stderr
+
+
+def test_what_a_message_waits_for_is_shown(shop) -> None:
+    now = datetime.now(UTC)
+    shop.delivery(announced="000")
+    key = f"voorbeeldstad/archief/{NUMBER}"
+    later = shop.delivery(announced="001")
+    first = NewJob("earlier", "x", holds_key=key, position=position_of("000"))
+    waiting = NewJob(JobKind.DELIVER, "x", key, holds_key=key, position=position_of("001"))
+    shop.use(lambda db: db.write(add_job, first, "voorbeeldstad", 1, now))
+    shop.use(lambda db: db.write(add_job, waiting, "voorbeeldstad", later, now))
+    newest = shop.json("verzoek", "show", NUMBER)["deliveries"][0]
+    (job,) = [job for job in newest["jobs"] if job["kind"] == JobKind.DELIVER]
+    assert job["waitsFor"] == "volgnummer 000, which is collecting"
+
+
+def test_verzoeken_of_one_project_are_found_together(shop) -> None:
+    now = datetime.now(UTC)
+    for number in (NUMBER, "2023073100049"):
+        delivery = shop.delivery(verzoeknummer=number)
+        shop.use(lambda db, row=delivery: db.write(_collected, row, now))
+    listed = shop.json("verzoek", "list", "--project", "p-1")
+    assert [one["verzoeknummer"] for one in listed] == ["2023073100049", NUMBER]
+    assert shop.json("verzoek", "list", "--project", "p-2") == []
+    assert shop.json("verzoek", "show", NUMBER)["sameProject"] == ["2023073100049"]
+
+
+def _collected(conn: Connection, row_id: int, now: datetime) -> None:
+    record_references(conn, row_id, (NewFile(FileKind.VERZOEK, href="/v"),), now)
+    (file,) = delivery_files(conn, row_id)
+    record_file(conn, file.id, Content(2, "cd" * 32, b"hi"), "application/xml", now)
+    (job,) = claim_jobs(conn, "w", now, timedelta(minutes=1), 1, (), (JobKind.COLLECT,))
+    facts = VerzoekFacts("000", project_id="p-1")
+    complete_collection(conn, row_id, facts, (), NewJob(JobKind.DELIVER, "x"), job, now, str(row_id))

@@ -20,9 +20,13 @@ class MemoryCheckpoint:
 
     def __init__(self) -> None:
         self.steps: dict[str, Mapping[str, Any]] = {}
+        self.earlier_steps: dict[str, Mapping[str, Any]] = {}
         self.notes: list[tuple[str, str]] = []
         self.before_set: Callable[[], None] = lambda: None
         self.after_set: Callable[[], None] = lambda: None
+
+    def earlier(self, step: str) -> Mapping[str, Any] | None:
+        return self.earlier_steps.get(step)
 
     def get(self, step: str) -> Mapping[str, Any] | None:
         return self.steps.get(step)

@@ -34,6 +34,7 @@ WITHOUT_DEFAULT = {
     "spool_per_authority",
     "sink",
     "s3",
+    "copies",
     "sinks",  # raw tables, see below
 }
 

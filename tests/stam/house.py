@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from adapter.observe import Metrics
 from adapter.simulator import DocumentSpec, SimulatedVerzoek, VerzoekSpec, make_verzoek
-from adapter.stam import Collector, CollectSettings, VerzoekAfhandelen
+from adapter.stam import Collector, CollectSettings, SinkFor, VerzoekAfhandelen
 from adapter.store import (
     Database,
     Flow,
@@ -46,6 +46,7 @@ class House:
     client: VerzoekAfhandelen
     now: datetime = NOW
     settings: CollectSettings = field(default_factory=CollectSettings)
+    sink_for: SinkFor = lambda delivery, _: delivery.sink
 
     def collector(self) -> Collector:
         return Collector(
@@ -54,6 +55,7 @@ class House:
             lambda name: (self.client, self.settings) if name == AUTHORITY else None,
             self.metrics,
             lambda: self.now,
+            self.sink_for,
         )
 
     async def ask(self, number: str | None = NUMBER, authority: str = AUTHORITY) -> int:

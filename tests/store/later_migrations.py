@@ -4,6 +4,8 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from adapter.store.revisions import last_revision
+
 _MODULE = '''"""Of a release to come."""
 
 import sqlalchemy as sa
@@ -21,13 +23,13 @@ def upgrade() -> None:
     {change}
 '''
 
-ADDITION = ("0003_0001", "pre", 'op.add_column("lane", sa.Column("colour", sa.Text(), nullable=True))')
+ADDITION = ("0004_0001", "pre", 'op.add_column("lane", sa.Column("colour", sa.Text(), nullable=True))')
 """A release adds a column; the release before goes on."""
 
-REMOVAL = ("0004_0003", "post", 'op.drop_table("cpa_file")')
-"""What only programs from before 0003 use goes."""
+REMOVAL = ("0005_0004", "post", 'op.drop_table("cpa_file")')
+"""What only programs from before 0004 use goes."""
 
-NEXT = ("0005_0003", "pre", 'op.add_column("lane", sa.Column("shape", sa.Text(), nullable=True))')
+NEXT = ("0006_0004", "pre", 'op.add_column("lane", sa.Column("shape", sa.Text(), nullable=True))')
 """The release after that adds again."""
 
 
@@ -35,7 +37,7 @@ def migrations_of(directory: Path, *later: tuple[str, str, str]) -> Path:
     """Make a directory with all migrations there are, and these."""
     with as_file(files("adapter.store.migrations")) as ours:
         shutil.copytree(ours, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    before = max(path.name for path in (directory / "versions").glob("v*.py"))[1:5]
+    before = last_revision(directory)
     for revision, step, change in later:
         text = _MODULE.format(revision=revision, before=before, step=step, change=change)
         (directory / "versions" / f"v{revision}.py").write_text(text)
