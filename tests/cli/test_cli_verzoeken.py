@@ -225,7 +225,7 @@ def test_what_a_message_waits_for_is_shown(shop) -> None:
 
 
 def test_verzoeken_of_one_project_are_found_together(shop) -> None:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(seconds=1)
     for number in (NUMBER, "2023073100049"):
         delivery = shop.delivery(verzoeknummer=number)
         shop.use(lambda db, row=delivery: db.write(_collected, row, now))
