@@ -13,7 +13,7 @@ from adapter.cli.message_view import describe_ebms
 from adapter.cli.output import fail, show_document
 from adapter.cli.settings import JsonOption
 from adapter.ebms import SoapFault, read_envelope
-from adapter.stam import (
+from adapter.verzoek import (
     NotificationProblem,
     NotificationRules,
     Organisatie,

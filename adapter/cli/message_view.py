@@ -8,7 +8,7 @@ from adapter.cli.captured_body import CapturedBody, CapturedPart
 from adapter.cli.cpa_view import party_id_text
 from adapter.cli.signature_view import describe_signature
 from adapter.ebms import Envelope, Party, refers_to
-from adapter.stam import NotificationProblem, read_notification
+from adapter.verzoek import NotificationProblem, read_notification
 from cpa import CollaborationProtocolAgreement, CpaError, Exchange, NotAParty, agreement_for
 
 Description = dict[str, Any]

@@ -14,7 +14,7 @@ from adapter.authorities import Authorities, Authority
 from adapter.config import AuthorityConfig, Flow, RouteConfig, VerzoekTraits
 from adapter.delivery import message_name, sink_lane
 from adapter.observe import bound, get_logger
-from adapter.stam import NotificationProblem, NotificationRules, collect_job, read_notification
+from adapter.stam import collect_job
 from adapter.store import (
     Database,
     Done,
@@ -38,6 +38,7 @@ from adapter.store import (
     message_payloads,
 )
 from adapter.store import Flow as StoredFlow
+from adapter.verzoek import NotificationProblem, NotificationRules, read_notification
 from cpa import Service
 
 log = get_logger(__name__)

@@ -24,7 +24,6 @@ from adapter.stam.client import VerzoekAfhandelen
 from adapter.stam.matching import files_of, match_documents
 from adapter.stam.problems import FetchProblem
 from adapter.stam.references import References
-from adapter.stam.verzoekbericht import Verzoekbericht, VerzoekberichtProblem, read_verzoekbericht
 from adapter.store import (
     Collected,
     Content,
@@ -56,6 +55,7 @@ from adapter.store import (
     record_file,
     record_references,
 )
+from adapter.verzoek import Verzoekbericht, VerzoekberichtProblem, read_verzoekbericht
 
 log = get_logger(__name__)
 

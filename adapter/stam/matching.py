@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from adapter.delivery import unique_names
 from adapter.stam.references import Link, References, last_segment
-from adapter.stam.verzoekbericht import Document
 from adapter.store import FileKind, NewFile
+from adapter.verzoek import Document
 
 VERZOEK_PATH = "verzoek.xml"
 PDF_PATH = "verzoek.pdf"

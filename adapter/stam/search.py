@@ -16,8 +16,8 @@ from typing import Any, Final
 from adapter.config import AreaForm, Paging, SearchRequestConfig, SearchResponseConfig
 from adapter.observe import get_logger
 from adapter.stam.client import VerzoekAfhandelen
-from adapter.stam.notification import MAX_NUMBER_LENGTH
 from adapter.stam.problems import FetchProblem
+from adapter.verzoek import MAX_NUMBER_LENGTH
 
 log = get_logger(__name__)
 

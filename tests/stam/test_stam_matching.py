@@ -2,8 +2,8 @@
 
 from adapter.stam.matching import files_of, match_documents
 from adapter.stam.references import Link, References
-from adapter.stam.verzoekbericht import Document
 from adapter.store import FileKind
+from adapter.verzoek import Document
 
 BASE = "https://dso.example/d/"
 VERZOEK = Link("verzoek", "https://dso.example/x")

@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.simulator import VerzoekSpec, make_verzoek, notification_xml
-from adapter.stam import Notification, NotificationProblem, NotificationRules, read_notification
+from adapter.verzoek import Notification, NotificationProblem, NotificationRules, read_notification
 
 NUMBER = "2023073100048"
 GEMEENTE = "00000099000000001000"

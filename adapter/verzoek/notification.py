@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from adapter.stam.elements import child, first_descendant, local_name, text_of
+from adapter.verzoek.elements import child, first_descendant, local_name, text_of
 from cpa import XmlRefused, parse_xml
 
 DEFAULT_ROOTS = ("triggerbericht", "verzoeknotificatie", "verzoekNotificatie", "verzoeknotificatieXML")

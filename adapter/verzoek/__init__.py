@@ -1,0 +1,91 @@
+"""The language of STAM: notification and verzoekbericht as typed models. Pure: no sockets, database, clock."""
+
+from adapter.verzoek.activities import (
+    Document,
+    GevraagdeBijlage,
+    OnderliggendeActiviteit,
+    Projectactiviteit,
+    Specificatie,
+    VerzoekBijlage,
+)
+from adapter.verzoek.addresses import Afwijkendadres, Binnenlandsadres, Buitenlandsadres, Contactadres
+from adapter.verzoek.geometry import Crs, Point, Polygon, Position, Surface
+from adapter.verzoek.kinds import STAM_TYPES, Doel, known_doel
+from adapter.verzoek.notification import (
+    MAX_NUMBER_LENGTH,
+    Notification,
+    NotificationProblem,
+    NotificationRules,
+    read_notification,
+)
+from adapter.verzoek.organisations import Organisatie, Tijdvak
+from adapter.verzoek.people import (
+    Contactpersoon,
+    Initiatiefnemer,
+    NatuurlijkPersoon,
+    NietNatuurlijkPersoon,
+    Vestiging,
+)
+from adapter.verzoek.places import Adresaanduiding, Coordinaten, KadastraleAanduiding, Projectlocatie
+from adapter.verzoek.problem import VerzoekberichtProblem
+from adapter.verzoek.values import Answer, Answers, boolean, dutch_moment, preferred, preferred_text
+from adapter.verzoek.verzoekbericht import (
+    Participatie,
+    Project,
+    Stuurgegevens,
+    Systeem,
+    Verzoekbericht,
+    read_verzoekbericht,
+)
+from adapter.verzoek.wire import as_document
+
+__all__ = [
+    "MAX_NUMBER_LENGTH",
+    "STAM_TYPES",
+    "Adresaanduiding",
+    "Afwijkendadres",
+    "Answer",
+    "Answers",
+    "Binnenlandsadres",
+    "Buitenlandsadres",
+    "Contactadres",
+    "Contactpersoon",
+    "Coordinaten",
+    "Crs",
+    "Document",
+    "Doel",
+    "GevraagdeBijlage",
+    "Initiatiefnemer",
+    "KadastraleAanduiding",
+    "NatuurlijkPersoon",
+    "NietNatuurlijkPersoon",
+    "Notification",
+    "NotificationProblem",
+    "NotificationRules",
+    "OnderliggendeActiviteit",
+    "Organisatie",
+    "Participatie",
+    "Point",
+    "Polygon",
+    "Position",
+    "Project",
+    "Projectactiviteit",
+    "Projectlocatie",
+    "Specificatie",
+    "Stuurgegevens",
+    "Surface",
+    "Systeem",
+    "Tijdvak",
+    "VerzoekBijlage",
+    "Verzoekbericht",
+    "VerzoekberichtProblem",
+    "Vestiging",
+    "as_document",
+    "boolean",
+    "dutch_moment",
+    "known_doel",
+    "preferred",
+    "preferred_text",
+    "read_notification",
+    "read_verzoekbericht",
+]

@@ -1,0 +1,53 @@
+"""A model becomes a document for machines, in which a burgerservicenummer is masked."""
+
+import json
+
+from adapter.simulator import DocumentSpec, VerzoekSpec, make_verzoek
+from adapter.verzoek import (
+    Answer,
+    Crs,
+    NatuurlijkPersoon,
+    Point,
+    Polygon,
+    Surface,
+    as_document,
+    read_verzoekbericht,
+)
+from tests.verzoek.berichten import GEMEENTE, NUMBER
+
+PERSON = NatuurlijkPersoon(burgerservicenummer=Answer("999990019", None, False))
+
+
+def test_a_burgerservicenummer_is_masked_but_for_three_digits() -> None:
+    assert as_document(PERSON)["burgerservicenummer"] == {
+        "text": "******019",
+        "bron": None,
+        "publiceerbaar": False,
+    }
+
+
+def test_a_burgerservicenummer_is_shown_where_that_is_asked() -> None:
+    assert as_document(PERSON, show_bsn=True)["burgerservicenummer"]["text"] == "999990019"
+
+
+def test_of_a_burgerservicenummer_that_is_cut_off_nothing_is_shown() -> None:
+    person = NatuurlijkPersoon(burgerservicenummer=Answer("9999"))
+    assert as_document(person)["burgerservicenummer"]["text"] == "****"
+
+
+def test_a_geometry_reads_as_geojson_with_its_reference_system() -> None:
+    ring = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0))
+    assert as_document(Point(Crs.RD, (1.0, 2.0))) == {"crs": "RD", "type": "Point", "coordinates": [1.0, 2.0]}
+    assert as_document(Surface(Crs.ETRS89, (Polygon(ring),))) == {
+        "crs": "ETRS89",
+        "type": "MultiPolygon",
+        "coordinates": [[[list(position) for position in ring]]],
+    }
+
+
+def test_a_whole_verzoekbericht_is_json() -> None:
+    spec = VerzoekSpec(NUMBER, GEMEENTE, documents=(DocumentSpec("a.pdf"), DocumentSpec("b.pdf")))
+    document = as_document(read_verzoekbericht(make_verzoek(spec).xml))
+    assert json.loads(json.dumps(document)) == document
+    specificatie = document["projectactiviteiten"][0]["specificaties"][0]
+    assert specificatie["gevraagdeBijlage"]["documentsoortDSO"] == "Tekeningen en foto's"
