@@ -28,6 +28,8 @@ from adapter.config.values import (
     ByteSize,
     ConfigPath,
     Duration,
+    ElementName,
+    ElementPaths,
     Listen,
     Name,
     Network,
@@ -37,6 +39,7 @@ from adapter.config.values import (
     resolve,
 )
 from adapter.pki import strip_suffix
+from adapter.verzoek import DEFAULT_ROOTS, NotificationRules
 from cpa import PartyId
 
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
@@ -321,12 +324,20 @@ class DsoConfig(_Section):
 
 
 class NotificationConfig(_Section):
-    """``[authorities.<name>.notification]``: where a notification carries the verzoeknummer, by local
-    name.
+    """``[authorities.<name>.notification]``: what a notification is called and where it says what, by local
+    names; without paths, volgnummer, doel and type are looked for beside the verzoeknummer.
     """
 
-    roots: Annotated[tuple[str, ...], Field(min_length=1)] = ("triggerbericht", "verzoeknotificatie")
-    verzoeknummer: Annotated[str, Field(min_length=1)] = "verzoeknummer"
+    roots: Annotated[tuple[ElementName, ...], Field(min_length=1)] = DEFAULT_ROOTS
+    verzoeknummer: Annotated[ElementPaths, Field(min_length=1)] = ("verzoeknummer",)
+    volgnummer: ElementPaths = ()
+    doel: ElementPaths = ()
+    type: ElementPaths = ()
+
+    @property
+    def rules(self) -> NotificationRules:
+        """How to read a notification of this authority."""
+        return NotificationRules(self.roots, self.verzoeknummer, self.volgnummer, self.doel, self.type)
 
 
 @dataclass(frozen=True, slots=True)

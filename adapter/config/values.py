@@ -35,6 +35,7 @@ _SPANS = {
 _MAX_DAYS = 3650
 _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ELEMENT = re.compile(r"[^\W\d][\w.-]*")
 _OIN_URN = "urn:osb:oin:"
 
 
@@ -164,6 +165,38 @@ def check_network(text: str) -> str:
     return text
 
 
+def check_element_name(value: str) -> str:
+    """Return the local name of an XML element.
+
+    Raises:
+        ValueError: it cannot be one.
+
+    """
+    if not _ELEMENT.fullmatch(value):
+        raise ValueError('is not the name of an element; write it without a prefix, as "verzoeknummer"')
+    return value
+
+
+def check_element_path(value: str) -> str:
+    """Return the path to an XML element: local names with slashes between them.
+
+    Raises:
+        ValueError: one of its steps cannot be a name.
+
+    """
+    if not all(_ELEMENT.fullmatch(step) for step in value.split("/")):
+        raise ValueError(
+            "is not a path of names of elements; write the names without a prefix and with a slash between them, "
+            'as "trigger/verzoeknummer"'
+        )
+    return value
+
+
+def listed(value: object) -> object:
+    """Return one text as a list of it, and anything else as it is."""
+    return (value,) if isinstance(value, str) else value
+
+
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Address = Annotated[Listen, BeforeValidator(Listen.parse)]
@@ -172,3 +205,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 Oin = Annotated[str, AfterValidator(check_oin)]
 Party = Annotated[str, AfterValidator(check_party)]
 Network = Annotated[str, AfterValidator(check_network)]
+ElementName = Annotated[str, AfterValidator(check_element_name)]
+ElementPaths = Annotated[
+    tuple[Annotated[str, AfterValidator(check_element_path)], ...], BeforeValidator(listed)
+]

@@ -38,7 +38,7 @@ from adapter.store import (
     message_payloads,
 )
 from adapter.store import Flow as StoredFlow
-from adapter.verzoek import NotificationProblem, NotificationRules, read_notification
+from adapter.verzoek import NotificationProblem, read_notification
 from cpa import Service
 
 log = get_logger(__name__)
@@ -95,9 +95,8 @@ class Router:
             return Park(
                 f"the payload has {first.size} octets: it is no notification; correct the route's flow"
             )
-        rules = NotificationRules(config.notification.roots, config.notification.verzoeknummer)
         try:
-            notification = read_notification(await self.spool.read(first), rules)
+            notification = read_notification(await self.spool.read(first), config.notification.rules)
         except (NotificationProblem, SpoolDamaged) as problem:
             return Park(str(problem))
         except SpoolUnavailable as problem:

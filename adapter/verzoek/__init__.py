@@ -12,10 +12,12 @@ from adapter.verzoek.addresses import Afwijkendadres, Binnenlandsadres, Buitenla
 from adapter.verzoek.geometry import Crs, Point, Polygon, Position, Surface
 from adapter.verzoek.kinds import STAM_TYPES, Doel, known_doel
 from adapter.verzoek.notification import (
+    DEFAULT_ROOTS,
     MAX_NUMBER_LENGTH,
     Notification,
     NotificationProblem,
     NotificationRules,
+    announced_volgnummer,
     read_notification,
 )
 from adapter.verzoek.organisations import Organisatie, Tijdvak
@@ -40,6 +42,7 @@ from adapter.verzoek.verzoekbericht import (
 from adapter.verzoek.wire import as_document
 
 __all__ = [
+    "DEFAULT_ROOTS",
     "MAX_NUMBER_LENGTH",
     "STAM_TYPES",
     "Adresaanduiding",
@@ -80,6 +83,7 @@ __all__ = [
     "Verzoekbericht",
     "VerzoekberichtProblem",
     "Vestiging",
+    "announced_volgnummer",
     "as_document",
     "boolean",
     "dutch_moment",

@@ -3,7 +3,13 @@
 import pytest
 
 from adapter.simulator import VerzoekSpec, make_verzoek, notification_xml
-from adapter.verzoek import Notification, NotificationProblem, NotificationRules, read_notification
+from adapter.verzoek import (
+    Notification,
+    NotificationProblem,
+    NotificationRules,
+    announced_volgnummer,
+    read_notification,
+)
 
 NUMBER = "2023073100048"
 GEMEENTE = "00000099000000001000"
@@ -32,7 +38,7 @@ def test_another_root_is_refused_and_named() -> None:
 
 
 def test_roots_and_the_element_of_the_number_are_configurable() -> None:
-    rules = NotificationRules(roots=("bericht",), verzoeknummer="nummer")
+    rules = NotificationRules(roots=("bericht",), verzoeknummer=("nummer",))
     assert read_notification(b"<bericht><nummer>7</nummer></bericht>", rules).verzoeknummer == "7"
 
 
@@ -83,3 +89,61 @@ def test_an_entity_attack_is_refused() -> None:
     )
     with pytest.raises(NotificationProblem, match="DTD"):
         read_notification(xml)
+
+
+SEVERAL = (
+    b"<triggerbericht xmlns:a='urn:a' xmlns:b='urn:b'><a:zender><a:verzoeknummer>1</a:verzoeknummer></a:zender>"
+    b"<a:trigger><b:verzoeknummer>2</b:verzoeknummer><b:deel><b:verzoeknummer>3</b:verzoeknummer></b:deel>"
+    b"</a:trigger><a:leeg> </a:leeg></triggerbericht>"
+)
+
+
+@pytest.mark.parametrize(
+    ("paths", "number"),
+    [
+        (("verzoeknummer",), "1"),
+        (("trigger/verzoeknummer",), "2"),
+        (("deel/verzoeknummer",), "3"),
+        (("trigger/deel/verzoeknummer",), "3"),
+        (("triggerbericht/trigger/verzoeknummer",), "2"),
+        (("onbekend", "deel/verzoeknummer", "trigger/verzoeknummer"), "3"),
+        (("leeg", "trigger/verzoeknummer"), "2"),
+    ],
+)
+def test_the_number_is_read_on_the_first_path_that_leads_to_one(paths: tuple[str, ...], number: str) -> None:
+    assert read_notification(SEVERAL, NotificationRules(verzoeknummer=paths)).verzoeknummer == number
+
+
+@pytest.mark.parametrize(
+    "path", ["ander/trigger/verzoeknummer", "zender/deel/verzoeknummer", "a/triggerbericht/leeg"]
+)
+def test_a_path_must_fit_step_by_step(path: str) -> None:
+    with pytest.raises(NotificationProblem, match=f"no element <{path}>.*in .*notification.* verzoeknummer"):
+        read_notification(SEVERAL, NotificationRules(verzoeknummer=(path,)))
+
+
+def test_volgnummer_doel_and_type_are_read_on_their_own_paths() -> None:
+    xml = (
+        b"<triggerbericht><verzoeknummer>1</verzoeknummer><volgnummer>9</volgnummer><kop><nr>002</nr>"
+        b"<reden>Aanvullen</reden><soort>Melding</soort></kop></triggerbericht>"
+    )
+    rules = NotificationRules(volgnummer=("kop/nr",), doel=("anders", "kop/reden"), type=("soort",))
+    assert read_notification(xml, rules) == Notification("1", "002", "Aanvullen", "Melding")
+
+
+def test_a_path_that_leads_nowhere_gives_no_volgnummer_and_not_another_one() -> None:
+    xml = b"<triggerbericht><verzoeknummer>1</verzoeknummer><volgnummer>9</volgnummer></triggerbericht>"
+    assert read_notification(xml, NotificationRules(volgnummer=("kop/nr",))).volgnummer is None
+
+
+@pytest.mark.parametrize("text", ["1" * 101, "1\n2"])
+def test_a_volgnummer_that_cannot_be_one_is_left_out(text: str) -> None:
+    xml = f"<triggerbericht><verzoeknummer>1</verzoeknummer><volgnummer>{text}</volgnummer></triggerbericht>"
+    assert read_notification(xml.encode()) == Notification("1")
+
+
+def test_the_announced_volgnummer_is_none_where_none_is_announced() -> None:
+    verzoek = make_verzoek(VerzoekSpec(NUMBER, GEMEENTE, volgnummer="003"))
+    assert announced_volgnummer(notification_xml(verzoek)) == "003"
+    assert announced_volgnummer(b"<triggerbericht><verzoeknummer>1</verzoeknummer></triggerbericht>") is None
+    assert announced_volgnummer(b"no notification") is None
