@@ -1,5 +1,6 @@
 """`inspect`: says what a file is, and what is in it."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,14 +13,15 @@ from adapter.cli.cpa_view import describe_cpa
 from adapter.cli.message_view import describe_ebms
 from adapter.cli.output import fail, show_document
 from adapter.cli.settings import JsonOption
+from adapter.cli.verzoek_view import describe_verzoek, outline_verzoek
 from adapter.ebms import SoapFault, read_envelope
 from adapter.verzoek import (
     NotificationProblem,
     NotificationRules,
-    Organisatie,
     VerzoekberichtProblem,
     read_notification,
     read_verzoekbericht,
+    without_bsn,
 )
 from cpa import CollaborationProtocolAgreement, CpaError, XmlRefused, parse_cpa, parse_xml
 
@@ -34,6 +36,16 @@ _LOOKED_FOR: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How a file is looked at: when, by which agreement, for whom."""
+
+    now: datetime
+    agreement: CollaborationProtocolAgreement | None
+    as_json: bool
+    shows_bsn: bool
+
+
 class NotKnown(Exception):
     """A file that is none of what we know; the text says how far it was read."""
 
@@ -46,6 +58,9 @@ def inspect(
         Path | None,
         typer.Option("--cpa", help="The agreement to judge a message by.", exists=True, dir_okay=False),
     ] = None,
+    bsn: Annotated[
+        bool, typer.Option("--bsn", help="Show a burgerservicenummer whole, not just its last three digits.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a file is, and what is in it.
@@ -56,11 +71,14 @@ def inspect(
     the message itself, which proves nothing about who signed. Payloads can only be judged in a whole HTTP body: its
     headers, an empty line, and the multipart body.
 
+    Of a verzoekbericht it shows who asks what, where, and with which documents, and marks what may not be published.
+    With --json it has every element of it, under its name there.
+
     Example: stam-adapter inspect message.http --cpa cpa/voorbeeldstad.xml
     """
     document = _agreement(cpa) if cpa is not None else None
     try:
-        found = _look(file, document, datetime.now(UTC))
+        found = _look(file, _Asked(datetime.now(UTC), document, as_json, bsn))
     except (NotKnown, BodyProblem) as problem:
         fail(f"{file}: {problem}\n{_LOOKED_FOR}")
     except SoapFault as fault:
@@ -77,24 +95,24 @@ def _agreement(file: Path) -> CollaborationProtocolAgreement:
         fail(f"{file}: {problem}; give a CPA with --cpa")
 
 
-def _look(file: Path, document: CollaborationProtocolAgreement | None, now: datetime) -> Description:
+def _look(file: Path, asked: _Asked) -> Description:
     with file.open("rb") as opened:
         data = opened.read(MAX_XML + 1)
     if not data.strip():
         raise NotKnown("the file is empty")
     if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
-        return _xml(data, document, now)
+        return _xml(data, asked)
     body = open_body(file)
     if body is None:
         raise NotKnown("neither XML nor an HTTP body with its headers")
-    return _http(body, document, now)
+    return _http(body, asked)
 
 
-def _http(body: CapturedBody, document: CollaborationProtocolAgreement | None, now: datetime) -> Description:
+def _http(body: CapturedBody, asked: _Asked) -> Description:
     if not body.content_type.is_multipart:
         if not body.content_type.media_type.endswith("xml"):
             raise NotKnown(f"an HTTP body of type {body.content_type.media_type}")
-        found = _xml(body.plain(), document, now)
+        found = _xml(body.plain(), asked)
         return {"headers": _headers(body), **found}
     parts = body.parts()
     root = body.root(parts)
@@ -102,25 +120,25 @@ def _http(body: CapturedBody, document: CollaborationProtocolAgreement | None, n
         raise BodyProblem(f"the SOAP part cannot be decoded: {root.problem}")
     payloads: list[CapturedPart] = [part for part in parts if part is not root]
     envelope = read_envelope(bytes(root.octets))
-    return {"headers": _headers(body), **describe_ebms(envelope, body, payloads, document, now)}
+    return {"headers": _headers(body), **describe_ebms(envelope, body, payloads, asked.agreement, asked.now)}
 
 
 def _headers(body: CapturedBody) -> list[str]:
     return [f"{name}: {value}" for name, value in body.headers]
 
 
-def _xml(data: bytes, document: CollaborationProtocolAgreement | None, now: datetime) -> Description:
+def _xml(data: bytes, asked: _Asked) -> Description:
     try:
         root = parse_xml(data, max_bytes=MAX_XML)
     except XmlRefused as refused:
         raise NotKnown(f"XML that cannot be read: {refused}") from refused
     name = etree.QName(root).localname
     if name == "CollaborationProtocolAgreement":
-        return describe_cpa(parse_cpa(data), now)
+        return describe_cpa(parse_cpa(data), asked.now)
     if name == "Envelope":
-        return describe_ebms(read_envelope(data), None, (), document, now)
+        return describe_ebms(read_envelope(data), None, (), asked.agreement, asked.now)
     if name == "verzoekXML":
-        return _verzoekbericht(data)
+        return _verzoekbericht(data, asked)
     return _notification(data, name)
 
 
@@ -139,28 +157,7 @@ def _notification(data: bytes, name: str) -> Description:
     }
 
 
-def _verzoekbericht(data: bytes) -> Description:
+def _verzoekbericht(data: bytes, asked: _Asked) -> Description:
     bericht = read_verzoekbericht(data, max_bytes=MAX_XML)
-    return {
-        "kind": "verzoekbericht",
-        "verzoeknummer": bericht.verzoeknummer,
-        "volgnummer": bericht.volgnummer,
-        "doel": bericht.doel,
-        "type": bericht.type,
-        "indienDatum": bericht.indien_datum,
-        "projectId": bericht.project_id,
-        "bevoegdGezag": _organisatie(bericht.bevoegd_gezag),
-        "uitvoerendeInstantie": _organisatie(bericht.uitvoerende_instantie),
-        "documents": [
-            {
-                "documentId": one.document_id,
-                "bestandsnaam": one.bestandsnaam,
-                "vertrouwelijk": one.vertrouwelijk,
-            }
-            for one in bericht.documents
-        ],
-    }
-
-
-def _organisatie(organisatie: Organisatie | None) -> Description | None:
-    return None if organisatie is None else {"oin": organisatie.oin, "naam": organisatie.naam}
+    shown = bericht if asked.shows_bsn else without_bsn(bericht)
+    return describe_verzoek(shown) if asked.as_json else outline_verzoek(shown)

@@ -9,6 +9,7 @@ from adapter.verzoek.activities import (
     VerzoekBijlage,
 )
 from adapter.verzoek.addresses import Afwijkendadres, Binnenlandsadres, Buitenlandsadres, Contactadres
+from adapter.verzoek.bsn import without_bsn
 from adapter.verzoek.geometry import Crs, Point, Polygon, Position, Surface
 from adapter.verzoek.kinds import STAM_TYPES, Doel, known_doel
 from adapter.verzoek.notification import (
@@ -92,4 +93,5 @@ __all__ = [
     "preferred_text",
     "read_notification",
     "read_verzoekbericht",
+    "without_bsn",
 ]

@@ -29,7 +29,6 @@ from adapter.simulator import (
     ACTION,
     DSO_OIN,
     SERVICE,
-    DocumentSpec,
     VerzoekSpec,
     World,
     make_verzoek,
@@ -257,20 +256,6 @@ def test_a_notification_is_recognised(look: Look) -> None:
     spec = VerzoekSpec(verzoeknummer(date(2023, 7, 31), 48), "00000099100000001000")
     found = look(notification_xml(make_verzoek(spec)))
     assert (found["kind"], found["verzoeknummer"]) == ("verzoeknotificatie", spec.verzoeknummer)
-
-
-def test_a_verzoekbericht_is_recognised(look: Look) -> None:
-    spec = VerzoekSpec(
-        verzoeknummer(date(2023, 7, 31), 48),
-        "00000099100000001000",
-        documents=(DocumentSpec("tekening.pdf", 10, vertrouwelijk=True),),
-    )
-    found = look(make_verzoek(spec).xml)
-    assert (found["kind"], found["verzoeknummer"]) == ("verzoekbericht", spec.verzoeknummer)
-    assert found["bevoegdGezag"]["oin"] == "00000099100000001000"
-    assert [(one["bestandsnaam"], one["vertrouwelijk"]) for one in found["documents"]] == [
-        ("tekening.pdf", True)
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-"""A model becomes a document for machines, in which a burgerservicenummer is masked."""
+"""A model becomes a document for machines."""
 
 import json
 
 from adapter.simulator import DocumentSpec, VerzoekSpec, make_verzoek
 from adapter.verzoek import (
-    Answer,
     Crs,
-    NatuurlijkPersoon,
     Point,
     Polygon,
     Surface,
@@ -14,25 +12,6 @@ from adapter.verzoek import (
     read_verzoekbericht,
 )
 from tests.verzoek.berichten import GEMEENTE, NUMBER
-
-PERSON = NatuurlijkPersoon(burgerservicenummer=Answer("999990019", None, False))
-
-
-def test_a_burgerservicenummer_is_masked_but_for_three_digits() -> None:
-    assert as_document(PERSON)["burgerservicenummer"] == {
-        "text": "******019",
-        "bron": None,
-        "publiceerbaar": False,
-    }
-
-
-def test_a_burgerservicenummer_is_shown_where_that_is_asked() -> None:
-    assert as_document(PERSON, show_bsn=True)["burgerservicenummer"]["text"] == "999990019"
-
-
-def test_of_a_burgerservicenummer_that_is_cut_off_nothing_is_shown() -> None:
-    person = NatuurlijkPersoon(burgerservicenummer=Answer("9999"))
-    assert as_document(person)["burgerservicenummer"]["text"] == "****"
 
 
 def test_a_geometry_reads_as_geojson_with_its_reference_system() -> None:
