@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +15,13 @@ from adapter.simulator import (
     AgreementPlan,
     Ports,
     SimulatedDso,
+    VerzoekSpec,
+    VerzoekStream,
     World,
     create_world,
     free_ports,
-    make_verzoek,
-    random_spec,
-    verzoeknummer,
 )
+from adapter.verzoek import Doel, VerzoekType
 
 
 def simulate(
@@ -34,11 +35,26 @@ def simulate(
     every: Annotated[
         float, typer.Option("--every", help="Seconds between two verzoeken; 0 sends none.", min=0)
     ] = 10.0,
-    count: Annotated[
-        int, typer.Option("--count", help="How many verzoeken to send; 0 is no end.", min=0)
-    ] = 0,
+    count: Annotated[int, typer.Option("--count", help="How many messages to send; 0 is no end.", min=0)] = 0,
+    stam_type: Annotated[
+        VerzoekType | None,
+        typer.Option("--type", help="Only verzoeken of this type.", case_sensitive=False),
+    ] = None,
+    doel: Annotated[
+        Doel | None,
+        typer.Option(
+            "--doel",
+            help="Only messages with this doel, each of a verzoek of its own; a supplement or withdrawal is then the "
+            "first that is seen of it.",
+            case_sensitive=False,
+        ),
+    ] = None,
 ) -> None:
-    """Run a simulated DSO-LV: it pings, sends verzoeknotificaties and serves Verzoek afhandelen.
+    """Run a simulated DSO-LV: it sends verzoeknotificaties and serves Verzoek afhandelen.
+
+    By default it sends all types, of persons and companies, with points, surfaces, addresses and parcels, and now and
+    then a supplement (Aanvullen) or withdrawal (Intrekken) of an earlier verzoek, a copy for another behandeldienst,
+    a long name, or file names that are hostile.
 
     It makes a throw-away PKI, a CPA and a fitting configuration in --directory. Start an adapter with these
     (`stam-adapter run --config DIRECTORY/stam-adapter.toml`, or your own), and watch what arrives.
@@ -47,10 +63,20 @@ def simulate(
     directory = directory.resolve()
     if directory.exists() and any(directory.iterdir()):
         fail(f"{directory} is not empty; choose another --directory, or remove it")
-    asyncio.run(_simulate(directory, adapter_port, every, count))
+    asyncio.run(_simulate(directory, adapter_port, _Sending(every, count, stam_type, doel)))
 
 
-async def _simulate(directory: Path, adapter_port: int, every: float, count: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """What is sent, and how often."""
+
+    every: float
+    count: int
+    type: VerzoekType | None
+    doel: Doel | None
+
+
+async def _simulate(directory: Path, adapter_port: int, sending: _Sending) -> None:
     free = free_ports()
     ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, free.dso_api)
     world = await asyncio.to_thread(
@@ -61,10 +87,10 @@ async def _simulate(directory: Path, adapter_port: int, every: float, count: int
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with SimulatedDso(world) as dso:
         _introduce(world)
-        sending = asyncio.create_task(_send(dso, world, every, count))
+        task = asyncio.create_task(_send(dso, world, sending))
         await stop.wait()
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _introduce(world: World) -> None:
@@ -79,14 +105,21 @@ def _introduce(world: World) -> None:
         say(line)
 
 
-async def _send(dso: SimulatedDso, world: World, every: float, count: int) -> None:
-    if not every:
+async def _send(dso: SimulatedDso, world: World, sending: _Sending) -> None:
+    if not sending.every:
         return
     authority = world.authorities[0]
-    today, number = datetime.now(UTC).date(), 0
-    while not count or number < count:
+    stream = VerzoekStream(authority.oin, datetime.now(UTC).date(), sending.type, sending.doel)
+    number = 0
+    while not sending.count or number < sending.count:
         number += 1
-        await asyncio.sleep(every)
-        verzoek = make_verzoek(random_spec(verzoeknummer(today, number), authority.oin, seed=number))
+        await asyncio.sleep(sending.every)
+        verzoek = stream.next()
         sent = await dso.announce(authority, verzoek)
-        say(f"verzoek {verzoek.verzoeknummer} announced: HTTP {sent.status or 'no answer'}")
+        say(_line(verzoek.spec, sent.status))
+
+
+def _line(spec: VerzoekSpec, status: int | None) -> str:
+    copy = f", a copy: {spec.behandeldienst} handles it" if spec.behandeldienst else ""
+    answer = f"HTTP {status}" if status else "no answer"
+    return f"{spec.verzoeknummer}-{spec.volgnummer} {spec.doel} {spec.type}{copy}: {answer}"

@@ -9,8 +9,26 @@ from adapter.simulator.faults import Faults
 from adapter.simulator.msh import SimulatedMsh
 from adapter.simulator.process import AdapterEnded, AdapterProcess, running_adapter
 from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage
-from adapter.simulator.specs import DocumentSpec, VerzoekSpec, random_spec, verzoeknummer
-from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek, make_verzoek, notification_xml
+from adapter.simulator.specs import (
+    HOSTILE_NAMES,
+    LONG_NAME,
+    Applicant,
+    DocumentSpec,
+    Place,
+    VerzoekSpec,
+    hostile_documents,
+    random_spec,
+    verzoeknummer,
+)
+from adapter.simulator.stream import OTHER_DIENST, VerzoekStream
+from adapter.simulator.verzoeken import (
+    SimulatedDocument,
+    SimulatedVerzoek,
+    make_verzoek,
+    notification_xml,
+    supplement,
+    withdrawal,
+)
 from adapter.simulator.world import (
     ACTION,
     DSO_OIN,
@@ -28,17 +46,22 @@ __all__ = [
     "ACTION",
     "DEFAULT_BASE",
     "DSO_OIN",
+    "HOSTILE_NAMES",
+    "LONG_NAME",
+    "OTHER_DIENST",
     "REPLY",
     "SERVICE",
     "AdapterEnded",
     "AdapterProcess",
     "AgreementPlan",
     "ApiSettings",
+    "Applicant",
     "DocumentSpec",
     "Faults",
     "GeneratedContent",
     "LoggedRequest",
     "Payload",
+    "Place",
     "Ports",
     "ReceivedSignal",
     "SentMessage",
@@ -49,13 +72,17 @@ __all__ = [
     "TakenMessage",
     "VerzoekAfhandelenApi",
     "VerzoekSpec",
+    "VerzoekStream",
     "World",
     "WorldAuthority",
     "create_world",
     "free_ports",
+    "hostile_documents",
     "make_verzoek",
     "notification_xml",
     "random_spec",
     "running_adapter",
+    "supplement",
     "verzoeknummer",
+    "withdrawal",
 ]

@@ -3,12 +3,14 @@ time.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from adapter.simulator.content import GeneratedContent, head_for, small_pdf
-from adapter.simulator.specs import DocumentSpec, VerzoekSpec
+from adapter.simulator.specs import DocumentSpec, VerzoekSpec, next_volgnummer
 from adapter.simulator.stam_xml import notification, verzoekbericht
+from adapter.verzoek import Doel
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,68 @@ def make_verzoek(spec: VerzoekSpec) -> SimulatedVerzoek:
     )
 
 
+def supplement(
+    verzoek: SimulatedVerzoek,
+    *,
+    dropped: Container[str] = (),
+    added: Sequence[DocumentSpec] = (),
+    answers: Mapping[str, str] | None = None,
+) -> SimulatedVerzoek:
+    """Make an Aanvulling of an earlier message: a full snapshot, with the next volgnummer.
+
+    `dropped` are documentIds that it no longer lists; the others keep theirs, and `added` documents get new ones.
+    `answers` are the changed ones by vraagId (`vraag-1` is the first), which then say what they were before.
+    """
+    volgnummer = next_volgnummer(verzoek.spec.volgnummer)
+    kept = [_pinned(each) for each in verzoek.documents if each.document_id not in dropped]
+    new = [
+        replace(
+            each, document_id=_digest(f"{verzoek.spec.seed}/{verzoek.verzoeknummer}/{volgnummer}/{number}")
+        )
+        for number, each in enumerate(added)
+    ]
+    return _followed(
+        verzoek, Doel.AANVULLEN, (*kept, *new), {**dict(verzoek.spec.changed), **(answers or {})}
+    )
+
+
+def withdrawal(verzoek: SimulatedVerzoek) -> SimulatedVerzoek:
+    """Make an Intrekking of an earlier message: the same content, with the next volgnummer."""
+    kept = tuple(_pinned(each) for each in verzoek.documents)
+    return _followed(verzoek, Doel.INTREKKEN, kept, dict(verzoek.spec.changed))
+
+
 def notification_xml(verzoek: SimulatedVerzoek) -> bytes:
     """The verzoeknotificatie that announces a verzoek, as the payload of an ebMS message."""
     return notification(verzoek.spec)
 
 
+def _followed(
+    verzoek: SimulatedVerzoek, doel: Doel, documents: tuple[DocumentSpec, ...], changed: Mapping[str, str]
+) -> SimulatedVerzoek:
+    return make_verzoek(
+        replace(
+            verzoek.spec,
+            volgnummer=next_volgnummer(verzoek.spec.volgnummer),
+            doel=doel.value,
+            documents=documents,
+            changed=tuple(changed.items()),
+        )
+    )
+
+
+def _pinned(document: SimulatedDocument) -> DocumentSpec:
+    """The specification with its documentId, which must not follow from its place in another list."""
+    return replace(document.spec, document_id=document.document_id)
+
+
 def _document(spec: VerzoekSpec, position: int, document: DocumentSpec) -> SimulatedDocument:
-    document_id = hashlib.sha256(f"{spec.seed}/{spec.verzoeknummer}/{position}".encode()).hexdigest()
+    document_id = document.document_id or _digest(f"{spec.seed}/{spec.verzoeknummer}/{position}")
     content = GeneratedContent(
         f"{document_id}/{document.version}", document.size, head_for(document.content_type)
     )
     return SimulatedDocument(document, document_id, content)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

