@@ -39,7 +39,7 @@ from adapter.config.values import (
     resolve,
 )
 from adapter.pki import strip_suffix
-from adapter.verzoek import DEFAULT_ROOTS, NotificationRules
+from adapter.verzoek import DEFAULT_ROOTS, NotificationRules, known_doel
 from cpa import PartyId
 
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
@@ -351,6 +351,11 @@ class VerzoekTraits:
     behandeldienst: str | None
 
 
+def _doel(text: str | None) -> str | None:
+    """A doel as STAM 4.0 calls it, where it is known."""
+    return known_doel(text) or text
+
+
 class RouteConfig(_Section):
     """``[[authorities.<name>.routes]]``: which messages take which flow to which sink; left out matches
     all.
@@ -380,7 +385,7 @@ class RouteConfig(_Section):
     def takes(self, verzoek: VerzoekTraits) -> bool:
         """Whether a verzoek is what this route asks for."""
         wanted = (
-            ([_modern(doel) for doel in self.doel], _modern(verzoek.doel)),
+            ([_doel(doel) for doel in self.doel], _doel(verzoek.doel)),
             (self.type, verzoek.type),
             (self.bevoegd_gezag, verzoek.bevoegd_gezag),
             (self.behandeldienst, verzoek.behandeldienst),
@@ -388,11 +393,6 @@ class RouteConfig(_Section):
         return self.copies in {None, verzoek.copy} and all(
             not asked or found in asked for asked, found in wanted
         )
-
-
-def _modern(doel: str | None) -> str | None:
-    """A doel as STAM 4.0 calls it."""
-    return "Conceptverzoek" if doel == "Vooroverleg" else doel
 
 
 def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:

@@ -55,14 +55,11 @@ from adapter.store import (
     record_file,
     record_references,
 )
-from adapter.verzoek import Verzoekbericht, VerzoekberichtProblem, read_verzoekbericht
+from adapter.verzoek import Doel, Verzoekbericht, VerzoekberichtProblem, read_verzoekbericht
 
 log = get_logger(__name__)
 
 Clock = Callable[[], datetime]
-
-SUPPLEMENT: Final = "Aanvullen"
-"""The doel of a message that is a whole verzoek again, with what changed (STAM 4.0)."""
 
 _PAGES: Final = (".html", ".htm", ".xhtml")
 """How the name ends of a document that is a page of HTML; any other such page is about the document not being there."""
@@ -356,7 +353,7 @@ class _Attempt:
             uitvoerende_instantie=instantie.oin if instantie is not None else None,
             project_id=bericht.project_id,
             is_copy=instantie is not None and instantie.oin != self.client.oin,
-            is_snapshot=bericht.doel == SUPPLEMENT,
+            is_snapshot=bericht.known_doel is Doel.AANVULLEN,
         )
         delivery = self.delivery
         sink = self.sink_for(delivery, facts)
