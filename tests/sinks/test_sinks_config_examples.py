@@ -35,6 +35,9 @@ WITHOUT_DEFAULT = {
     "sink",
     "s3",
     "copies",
+    "volgnummer",
+    "doel",
+    "type",
     "sinks",  # raw tables, see below
 }
 
