@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from adapter.cli.output import fail, say
+from adapter.cli.output import WRONG_USE, fail, say
 from adapter.observe import configure_logs
 from adapter.simulator import (
     AgreementPlan,
+    Faults,
     Ports,
     SimulatedDso,
     VerzoekSpec,
@@ -20,6 +21,7 @@ from adapter.simulator import (
     World,
     create_world,
     free_ports,
+    parse_faults,
 )
 from adapter.verzoek import Doel, VerzoekType
 
@@ -49,6 +51,14 @@ def simulate(
             case_sensitive=False,
         ),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            help="What it does wrong, as unavailable=3, latency=2s, bytes_per_second=50kB, cut or wrong_digest; "
+            "repeat it for more. An unknown one lists all.",
+        ),
+    ] = None,
 ) -> None:
     """Run a simulated DSO-LV: it sends verzoeknotificaties and serves Verzoek afhandelen.
 
@@ -60,10 +70,14 @@ def simulate(
     (`stam-adapter run --config DIRECTORY/stam-adapter.toml`, or your own), and watch what arrives.
     """
     configure_logs("console", "info")
+    try:
+        faults = parse_faults(fault or ())
+    except ValueError as problem:
+        fail(f"--fault {problem}", WRONG_USE)
     directory = directory.resolve()
     if directory.exists() and any(directory.iterdir()):
         fail(f"{directory} is not empty; choose another --directory, or remove it")
-    asyncio.run(_simulate(directory, adapter_port, _Sending(every, count, stam_type, doel)))
+    asyncio.run(_simulate(directory, adapter_port, _Sending(every, count, stam_type, doel), faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ class _Sending:
     doel: Doel | None
 
 
-async def _simulate(directory: Path, adapter_port: int, sending: _Sending) -> None:
+async def _simulate(directory: Path, adapter_port: int, sending: _Sending, faults: Faults) -> None:
     free = free_ports()
     ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, free.dso_api)
     world = await asyncio.to_thread(
@@ -85,7 +99,7 @@ async def _simulate(directory: Path, adapter_port: int, sending: _Sending) -> No
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with SimulatedDso(world) as dso:
+    async with SimulatedDso(world, faults=faults) as dso:
         _introduce(world)
         task = asyncio.create_task(_send(dso, world, sending))
         await stop.wait()
@@ -117,6 +131,8 @@ async def _send(dso: SimulatedDso, world: World, sending: _Sending) -> None:
         verzoek = stream.next()
         sent = await dso.announce(authority, verzoek)
         say(_line(verzoek.spec, sent.status))
+        if not dso.faults.hold_notifications:
+            await dso.release()
 
 
 def _line(spec: VerzoekSpec, status: int | None) -> str:

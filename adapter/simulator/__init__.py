@@ -5,7 +5,7 @@ have; and the adapter that it talks to, as a process of its own.
 from adapter.simulator.api import DEFAULT_BASE, ApiSettings, LoggedRequest, VerzoekAfhandelenApi
 from adapter.simulator.content import GeneratedContent
 from adapter.simulator.dso import SimulatedDso
-from adapter.simulator.faults import Faults
+from adapter.simulator.faults import Faults, parse_faults
 from adapter.simulator.msh import SimulatedMsh
 from adapter.simulator.process import AdapterEnded, AdapterProcess, running_adapter
 from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage
@@ -21,6 +21,7 @@ from adapter.simulator.specs import (
     verzoeknummer,
 )
 from adapter.simulator.stream import OTHER_DIENST, VerzoekStream
+from adapter.simulator.tokens import TOKEN_PATH, TokenEndpoint, TokenSettings
 from adapter.simulator.verzoeken import (
     SimulatedDocument,
     SimulatedVerzoek,
@@ -51,6 +52,7 @@ __all__ = [
     "OTHER_DIENST",
     "REPLY",
     "SERVICE",
+    "TOKEN_PATH",
     "AdapterEnded",
     "AdapterProcess",
     "AgreementPlan",
@@ -70,6 +72,8 @@ __all__ = [
     "SimulatedMsh",
     "SimulatedVerzoek",
     "TakenMessage",
+    "TokenEndpoint",
+    "TokenSettings",
     "VerzoekAfhandelenApi",
     "VerzoekSpec",
     "VerzoekStream",
@@ -80,6 +84,7 @@ __all__ = [
     "hostile_documents",
     "make_verzoek",
     "notification_xml",
+    "parse_faults",
     "random_spec",
     "running_adapter",
     "supplement",

@@ -2,13 +2,15 @@
 mutual TLS.
 
 It asks what DSO-LV asks: a client certificate with an OIN, the OIN on whose behalf is fetched in a header,
-that OIN on the whitelist of the certificate, and that the verzoek is addressed to it. Errors are problem
-documents (RFC 9457).
+that OIN on the whitelist of the certificate, and that the verzoek is addressed to it; an API key and an access token
+too, when told so. Errors are problem documents (RFC 9457).
 """
 
+import asyncio
+import hashlib
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -18,6 +20,8 @@ from aiohttp import web
 from adapter.pki import oin_of, peer_certificate
 from adapter.simulator.faults import Faults
 from adapter.simulator.search import WrongQuestion, describe_hit, page_of, read_question
+from adapter.simulator.serving import ServedFile, Server
+from adapter.simulator.tokens import TokenEndpoint, TokenSettings
 from adapter.simulator.verzoeken import SimulatedDocument, SimulatedVerzoek
 
 DEFAULT_BASE = "/overheid/verzoeken/api/afhandelen/v2"
@@ -38,17 +42,23 @@ class ApiSettings:
     """How the simulated API is reached and whom it serves.
 
     `whitelist` names for each certificate OIN the OINs it may fetch for; a certificate may always fetch for
-    its own. `require_certificate=False` is for plain HTTP in tests: the header alone decides then.
+    its own. `require_certificate=False` is for plain HTTP in tests: the header alone decides then. `api_key` must come
+    in the header `x-api-key`, and with `tokens` each request needs an access token from TOKEN_PATH. With `announces`,
+    links and headers tell the size and digest of files.
     """
 
     base: str = DEFAULT_BASE
     oin_header: str = "OIN"
     require_certificate: bool = True
     whitelist: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    api_key: str | None = None
+    tokens: TokenSettings | None = None
+    announces: bool = False
 
 
 class VerzoekAfhandelenApi:
-    """A small DSO-LV: `publish` verzoeken, serve `application()`, and look in `requests` what was asked.
+    """A small DSO-LV: `publish` verzoeken, serve `application()`, and look in `requests` what was asked, and in
+    `most_at_once` how many requests there ever were at a time.
 
     Of each verzoeknummer the last published message is served, as a verzoek grows by its Aanvullingen.
     """
@@ -57,6 +67,10 @@ class VerzoekAfhandelenApi:
         self.settings = settings or ApiSettings()
         self.faults = faults or Faults()
         self.requests: list[LoggedRequest] = []
+        self.most_at_once = 0
+        tokens = self.settings.tokens
+        self.tokens = TokenEndpoint(tokens, self.faults) if tokens is not None else None
+        self._running = 0
         self._verzoeken: dict[str, SimulatedVerzoek] = {}
 
     def publish(self, *verzoeken: SimulatedVerzoek) -> None:
@@ -74,18 +88,35 @@ class VerzoekAfhandelenApi:
         one = f"{self.settings.base}/verzoeken/{{verzoeknummer}}"
         app.router.add_post(f"{self.settings.base}/verzoeken/_zoek", self._search, name="search")
         app.router.add_get(one, self._references, name="references")
+        app.router.add_get(f"{one}/samenvatting", self._xml)
         app.router.add_get(f"{one}/xml", self._xml, name="xml")
         app.router.add_get(f"{one}/pdf", self._pdf, name="pdf")
         app.router.add_get(f"{one}/documenten/{{document_id}}", self._document, name="document")
+        if self.tokens is not None:
+            self.tokens.add_to(app)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         oin = request.headers.get(self.settings.oin_header)
         self.requests.append(LoggedRequest(request.method, request.rel_url.raw_path, oin))
+        self._running += 1
+        self.most_at_once = max(self.most_at_once, self._running)
+        try:
+            return await self._answer(request, handler, oin)
+        finally:
+            self._running -= 1
+
+    async def _answer(self, request: web.Request, handler: _Handler, oin: str | None) -> web.StreamResponse:
+        if self.faults.latency:
+            await asyncio.sleep(self.faults.latency.total_seconds())
         if self.faults.take_unavailable():
-            return self._unavailable(request)
-        refusal = self._refusal(request, oin)
+            return self._busy(request, HTTPStatus.SERVICE_UNAVAILABLE, "The service is down for maintenance.")
+        if self.faults.take_too_many():
+            return self._busy(request, HTTPStatus.TOO_MANY_REQUESTS, "That are too many requests.")
+        if request.match_info.route.name == "token":
+            return await handler(request)
+        refusal = self._refusal(request, oin) or self._stranger(request)
         if refusal is not None:
             return refusal
         try:
@@ -93,11 +124,22 @@ class VerzoekAfhandelenApi:
         except web.HTTPException as error:
             return problem(request, HTTPStatus(error.status), error.reason)
 
-    def _unavailable(self, request: web.Request) -> web.Response:
-        response = problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "The service is down for maintenance.")
+    def _busy(self, request: web.Request, status: HTTPStatus, detail: str) -> web.Response:
+        response = problem(request, status, detail)
         if self.faults.retry_after is not None:
             response.headers["Retry-After"] = str(math.ceil(self.faults.retry_after.total_seconds()))
         return response
+
+    def _stranger(self, request: web.Request) -> web.Response | None:
+        """The answer to who lacks the API key or the access token that is asked for."""
+        key = self.settings.api_key
+        if key is not None and request.headers.get("x-api-key") != key:
+            return problem(request, HTTPStatus.UNAUTHORIZED, "The API key is missing or unknown.")
+        if self.tokens is not None and not self.tokens.admits(request.headers.get("Authorization")):
+            response = problem(request, HTTPStatus.UNAUTHORIZED, "The access token is missing or has ended.")
+            response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+            return response
+        return None
 
     def _refusal(self, request: web.Request, oin: str | None) -> web.Response | None:
         """The answer to who may not ask anything, None for who may."""
@@ -129,27 +171,32 @@ class VerzoekAfhandelenApi:
             {
                 "verzoeknummer": verzoek.verzoeknummer,
                 "volgnummer": verzoek.spec.volgnummer,
-                "_links": self._links(request, verzoek),
+                "_links": await self._links(request, verzoek),
             },
             content_type="application/hal+json",
         )
 
-    def _links(self, request: web.Request, verzoek: SimulatedVerzoek) -> dict[str, Any]:
+    async def _links(self, request: web.Request, verzoek: SimulatedVerzoek) -> dict[str, Any]:
         def href(name: str, **parts: str) -> str:
             path = request.app.router[name].url_for(verzoeknummer=verzoek.verzoeknummer, **parts)
             return str(request.url.join(path))
 
-        named = (each for each in verzoek.documents if each.document_id not in self.faults.lose_documents)
+        files = self._files(verzoek)
+        announced = {file.name: await self._server.announced(file) for file in files}
+        named = (
+            each for each in verzoek.documents if not self.faults.concerns("lose_documents", each.document_id)
+        )
         return {
             "self": {"href": href("references")},
-            "verzoek": {"href": href("xml"), "type": "application/xml"},
-            "pdf": {"href": href("pdf"), "type": "application/pdf"},
+            "verzoek": {"href": href("xml"), "type": "application/xml", **announced["xml"]},
+            "pdf": {"href": href("pdf"), "type": "application/pdf", **announced["pdf"]},
             "document": [
                 {
                     "href": href("document", document_id=each.document_id),
                     "type": each.spec.content_type,
                     "documentId": each.document_id,
                     "title": each.spec.bestandsnaam,
+                    **announced[each.document_id],
                 }
                 for each in named
             ],
@@ -189,46 +236,42 @@ class VerzoekAfhandelenApi:
         return str(request.url.join(path))
 
     async def _xml(self, request: web.Request) -> web.StreamResponse:
-        xml = self._verzoek(request).xml
-        return await self._stream(request, "xml", (xml,), len(xml), "application/xml")
+        return await self._server.send(request, _xml_of(self._verzoek(request)))
 
     async def _pdf(self, request: web.Request) -> web.StreamResponse:
-        pdf = self._verzoek(request).pdf
-        return await self._stream(request, "pdf", (pdf,), len(pdf), "application/pdf")
+        return await self._server.send(request, _pdf_of(self._verzoek(request)))
 
     async def _document(self, request: web.Request) -> web.StreamResponse:
         document = self._verzoek(request).document(request.match_info["document_id"])
         if document is None:
             raise web.HTTPNotFound(reason="There is no such document in this verzoek.")
-        return await self._stream(
-            request,
-            document.document_id,
-            self._content_of(document),
-            document.content.size,
-            document.spec.content_type,
-        )
+        return await self._server.send(request, _file_of(document))
 
-    def _content_of(self, document: SimulatedDocument) -> Iterable[bytes]:
-        if document.document_id not in self.faults.corrupt_content:
-            return document.content.blocks()
-        return (bytes(octet ^ 0xFF for octet in block) for block in document.content.blocks())
+    @property
+    def _server(self) -> Server:
+        return Server(self.faults, self.settings.announces)
 
-    async def _stream(
-        self, request: web.Request, name: str, blocks: Iterable[bytes], size: int, content_type: str
-    ) -> web.StreamResponse:
-        """Send `size` octets, or, when told to break off, half of them and then nothing."""
-        response = web.StreamResponse(headers={"Content-Type": content_type, "Content-Length": str(size)})
-        cut_at = size // 2 if self.faults.take_cut(name) else None
-        await response.prepare(request)
-        sent = 0
-        for block in blocks:
-            if cut_at is not None and sent + len(block) >= cut_at:
-                await response.write(block[: cut_at - sent])
-                _hang_up(request)
-                break
-            await response.write(block)
-            sent += len(block)
-        return response
+    def _files(self, verzoek: SimulatedVerzoek) -> tuple[ServedFile, ...]:
+        return (_xml_of(verzoek), _pdf_of(verzoek), *map(_file_of, verzoek.documents))
+
+
+def _xml_of(verzoek: SimulatedVerzoek) -> ServedFile:
+    return _file_in_memory("xml", verzoek.xml, "application/xml")
+
+
+def _pdf_of(verzoek: SimulatedVerzoek) -> ServedFile:
+    return _file_in_memory("pdf", verzoek.pdf, "application/pdf")
+
+
+def _file_in_memory(name: str, data: bytes, content_type: str) -> ServedFile:
+    version = hashlib.sha256(data).hexdigest()[:16]
+    return ServedFile(name, lambda: (data,), len(data), content_type, version)
+
+
+def _file_of(document: SimulatedDocument) -> ServedFile:
+    content = document.content
+    version = hashlib.sha256(f"{content.seed}/{content.size}".encode()).hexdigest()[:16]
+    return ServedFile(document.document_id, content.blocks, content.size, document.spec.content_type, version)
 
 
 def problem(
@@ -255,11 +298,6 @@ def _certificate_oin(request: web.Request) -> str | None:
     ssl_object = request.transport.get_extra_info("ssl_object") if request.transport else None
     certificate = peer_certificate(ssl_object) if ssl_object is not None else None
     return oin_of(certificate) if certificate is not None else None
-
-
-def _hang_up(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.close()
 
 
 def _one_line(text: str) -> str:

@@ -24,15 +24,17 @@ class SimulatedDso:
     world: World
     clock: Callable[[], datetime] = utc_now
     faults: Faults = field(default_factory=Faults)
+    settings: ApiSettings = field(default_factory=ApiSettings)
     msh: SimulatedMsh = field(init=False)
     api: VerzoekAfhandelenApi = field(init=False)
+    _held: list[SentMessage] = field(default_factory=list)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
         """Make both sides; nothing listens yet."""
         world = self.world
         self.msh = SimulatedMsh(world.agreements(), world.dso_keys, world.trust, self.clock, self.faults)
-        self.api = VerzoekAfhandelenApi(ApiSettings(), self.faults)
+        self.api = VerzoekAfhandelenApi(self.settings, self.faults)
 
     async def start(self) -> None:
         """Listen."""
@@ -54,17 +56,26 @@ class SimulatedDso:
         await self.stop()
 
     async def announce(self, authority: WorldAuthority, verzoek: SimulatedVerzoek) -> SentMessage:
-        """Make a verzoek available and send its verzoeknotificatie, unless that gets lost."""
+        """Make a verzoek available and send its verzoeknotificatie, unless that gets lost or is kept back."""
         self.api.publish(verzoek)
         payload = Payload(notification_xml(verzoek))
-        return await self.msh.send(
+        is_held = self.faults.take_hold_notifications()
+        sent = await self.msh.send(
             authority.cpa_id,
             SERVICE,
             ACTION,
             [payload],
             conversation_id=verzoek.verzoeknummer,
-            is_lost=self.faults.take_lose_notifications(),
+            is_lost=is_held or self.faults.take_lose_notifications(),
         )
+        if is_held:
+            self._held.append(sent)
+        return sent
+
+    async def release(self) -> tuple[SentMessage, ...]:
+        """Send the notifications that were kept back: the last first, so that they come out of order."""
+        held, self._held = self._held[::-1], []
+        return tuple([await self.msh.resend(sent) for sent in held])
 
     async def _listen(self, app: web.Application, port: int) -> None:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
