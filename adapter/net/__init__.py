@@ -1,7 +1,10 @@
-"""Outgoing HTTP: mutual TLS with the server known by its OIN, allowed hosts, time-outs, no redirects."""
+"""Outgoing HTTP: mutual TLS with the server known by its OIN, allowed hosts, time-outs, no redirects; how fast a server
+is asked, and access tokens for it.
+"""
 
 from adapter.net.answers import LONGEST_WAIT, describe_body, phrase_of, wait_asked
 from adapter.net.client import HttpClient, Response, Timeouts
+from adapter.net.oauth import ClientCredentials, OauthSettings, TokenProblem
 from adapter.net.problems import (
     ConnectFailed,
     ConnectionLost,
@@ -9,25 +12,32 @@ from adapter.net.problems import (
     ForbiddenHost,
     NetProblem,
     RedirectRefused,
+    Resting,
     TimedOut,
     TlsFailed,
     UnusableResponse,
     WrongServer,
 )
+from adapter.net.throttle import Throttle
 
 __all__ = [
     "LONGEST_WAIT",
+    "ClientCredentials",
     "ConnectFailed",
     "ConnectTimedOut",
     "ConnectionLost",
     "ForbiddenHost",
     "HttpClient",
     "NetProblem",
+    "OauthSettings",
     "RedirectRefused",
     "Response",
+    "Resting",
+    "Throttle",
     "TimedOut",
     "Timeouts",
     "TlsFailed",
+    "TokenProblem",
     "UnusableResponse",
     "WrongServer",
     "describe_body",

@@ -37,7 +37,7 @@ def wait_asked(retry_after: str | None, now: datetime) -> timedelta | None:
         return min(timedelta(seconds=min(int(text[:12]), 10**9)), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return min(max(moment - now, timedelta()), LONGEST_WAIT)

@@ -2,6 +2,7 @@
 it.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -66,3 +67,13 @@ class UnusableResponse(NetProblem):
     """The response is not HTTP as it should be, is compressed though we refuse that, or is too large."""
 
     temporary = False
+
+
+class Resting(NetProblem):
+    """Nothing was asked, as the server wants to be left alone for a while; `left` is how long yet."""
+
+    sent = False
+
+    def __init__(self, name: str, left: timedelta) -> None:
+        super().__init__(f"{name} asked to be left alone, for {left.total_seconds():.0f} s yet")
+        self.left = left
