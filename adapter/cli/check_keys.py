@@ -9,7 +9,7 @@ from cryptography import x509
 
 from adapter.cli.certificate_view import holder_name
 from adapter.cli.check_line import Line, ok, warning, wrong
-from adapter.config import AuthorityConfig, Config, Environment
+from adapter.config import AuthorityConfig, Config, DsoConfig, Environment, read_secret
 from adapter.pki import (
     KeyPair,
     KeyProblem,
@@ -118,12 +118,28 @@ def _check_dso(
     config: Config, name: str, authority: AuthorityConfig, trust: TrustStore, now: datetime
 ) -> Iterator[Line]:
     dso = authority.dso
-    if dso is None or dso.certificate is None or dso.key is None:
+    if dso is None:
+        return
+    yield from _check_secrets(f"{name}.dso", dso)
+    if dso.certificate is None or dso.key is None:
         return
     pair, lines = _check_pair(f"{name}.dso", dso.certificate, dso.key, now)
     yield from lines
     if pair is not None:
         yield from _check_chain(config, f"{name}.dso", pair, trust, now)
+
+
+def _check_secrets(name: str, dso: DsoConfig) -> Iterator[Line]:
+    secret_file = dso.oauth.client_secret_file if dso.oauth is not None else None
+    for option, path in (("api_key_file", dso.api_key_file), ("oauth.client_secret_file", secret_file)):
+        if path is None:
+            continue
+        try:
+            read_secret(path)
+        except ValueError as problem:
+            yield wrong("secret", name, f"{option}: {problem}")
+        else:
+            yield ok("secret", name, f"{option}: {path.name}")
 
 
 def _check_chain(

@@ -1,5 +1,6 @@
 """The configuration: one TOML file, checked as a whole before anything starts."""
 
+from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
 from adapter.config.reconcile import (
@@ -9,6 +10,7 @@ from adapter.config.reconcile import (
     SearchRequestConfig,
     SearchResponseConfig,
 )
+from adapter.config.secrets import read_secret
 from adapter.config.settings import (
     AdminConfig,
     AdminUser,
@@ -16,12 +18,10 @@ from adapter.config.settings import (
     AuthorityConfig,
     CertificateRenewal,
     Config,
-    DsoConfig,
     EbmsConfig,
     Environment,
     Flow,
     LimitsConfig,
-    LinksConfig,
     LogConfig,
     NotificationConfig,
     OutgoingConfig,
@@ -35,7 +35,15 @@ from adapter.config.settings import (
     TrustConfig,
     VerzoekTraits,
 )
-from adapter.config.values import ByteSize, ConfigPath, Duration, Listen, parse_duration, parse_size
+from adapter.config.values import (
+    ByteSize,
+    ConfigPath,
+    Duration,
+    Listen,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
 
 __all__ = [
     "AdminConfig",
@@ -48,16 +56,19 @@ __all__ = [
     "Config",
     "ConfigPath",
     "ConfigProblem",
+    "DirectConfig",
     "DsoConfig",
     "Duration",
     "EbmsConfig",
     "Environment",
+    "FetchStrategy",
     "Flow",
     "LimitsConfig",
     "LinksConfig",
     "Listen",
     "LogConfig",
     "NotificationConfig",
+    "OauthConfig",
     "OutgoingConfig",
     "Paging",
     "ReconcileConfig",
@@ -74,5 +85,7 @@ __all__ = [
     "VerzoekTraits",
     "load_config",
     "parse_duration",
+    "parse_rate",
     "parse_size",
+    "read_secret",
 ]

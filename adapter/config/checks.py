@@ -54,6 +54,12 @@ def _check_protection(config: Config) -> Iterator[Fault]:
     for name, authority in config.authorities.items():
         if authority.dso is not None and urlsplit(authority.dso.url).scheme != "https":
             yield ("authorities", name, "dso", "url"), f"plain HTTP is not allowed {where}; write https://"
+        oauth = authority.dso.oauth if authority.dso is not None else None
+        if oauth is not None and urlsplit(oauth.token_url).scheme != "https":
+            yield (
+                ("authorities", name, "dso", "oauth", "token_url"),
+                f"plain HTTP is not allowed {where}; write https://",
+            )
         if authority.reconcile is not None and authority.reconcile.every < _SOONEST:
             yield (
                 ("authorities", name, "reconcile", "every"),

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapter.config.dso import DsoConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
     Address,
@@ -260,66 +261,6 @@ class AgreementConfig(_Section):
     def _one_way(self) -> Self:
         if self.lenient and self.strict:
             raise ValueError("lenient and strict are both true; choose one")
-        return self
-
-
-class LinksConfig(_Section):
-    """``[authorities.<name>.dso.links]``: the relation names by which the references name each kind of link.
-
-    They are compared without case and punctuation; a relation in none of the lists counts as a document.
-    """
-
-    verzoek: tuple[str, ...] = (
-        "verzoek",
-        "verzoekXML",
-        "verzoekbericht",
-        "stam",
-        "stamXML",
-        "xml",
-        "samenvatting",
-    )
-    pdf: tuple[str, ...] = (
-        "pdf",
-        "verzoekPDF",
-        "publiceerbarePDF",
-        "publiceerbaarPDF",
-        "publiceerbareVersie",
-    )
-    document: tuple[str, ...] = ("document", "documenten", "bijlage", "bijlagen")
-
-
-class DsoConfig(_Section):
-    """``[authorities.<name>.dso]``: the API Verzoek afhandelen, needed where a route has flow ``stam``."""
-
-    url: str
-    references: str = "/verzoeken/{verzoeknummer}"
-    search: str = "/verzoeken/_zoek"
-    oin_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "OIN"
-    hosts: tuple[str, ...] = ()
-    links: LinksConfig = LinksConfig()
-    timeout: Duration = timedelta(seconds=60)
-    certificate: ConfigPath | None = None
-    key: ConfigPath | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_base_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("is not a base URL; write https://host/path")
-        return value
-
-    @field_validator("references")
-    @classmethod
-    def _names_the_verzoek(cls, value: str) -> str:
-        if "{verzoeknummer}" not in value:
-            raise ValueError("has no {verzoeknummer}; put it where the number belongs")
-        return value
-
-    @model_validator(mode="after")
-    def _whole_pair(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together; give both, or neither to use the authority's")
         return self
 
 

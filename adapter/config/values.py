@@ -32,6 +32,7 @@ _SPANS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+_RATE = re.compile(r"(\d{1,6}) ?/ ?(s|m|h)")
 _MAX_DAYS = 3650
 _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -72,6 +73,21 @@ def parse_duration(value: object) -> timedelta:
     if not timedelta() < span <= timedelta(days=_MAX_DAYS):
         raise ValueError(wrong)
     return span
+
+
+def parse_rate(value: object) -> float:
+    """Return how many a second, more than zero, from ``"20/s"``, ``"300/m"`` or ``"1000/h"``.
+
+    Raises:
+        ValueError: it is none of these.
+
+    """
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
+        raise ValueError(
+            'is not a rate; write a number per second, minute or hour, as "20/s", "300/m" or "1000/h"'
+        )
+    return int(match[1]) / _SPANS[match[2]].total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +215,7 @@ def listed(value: object) -> object:
 
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Rate = Annotated[float, BeforeValidator(parse_rate)]
 Address = Annotated[Listen, BeforeValidator(Listen.parse)]
 ConfigPath = Annotated[Path, AfterValidator(resolve)]
 Name = Annotated[str, AfterValidator(check_name)]

@@ -5,12 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from adapter.config import Config, ConfigProblem, DsoConfig, Environment
-from adapter.net import HttpClient, Timeouts
+from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
+from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
 from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
-from adapter.stam import CollectSettings, DsoSettings, LinkRules, VerzoekAfhandelen
+from adapter.stam import CollectSettings, DirectPaths, DsoSettings, LinkRules, VerzoekAfhandelen
 
 Source = tuple[VerzoekAfhandelen, CollectSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What an authority gets in with: its keys, and the secrets of its [dso], where it has them."""
+
+    keys: KeyPair
+    api_key: str | None = field(default=None, repr=False)
+    client_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -21,12 +30,17 @@ class Sources:
     keys: Mapping[str, KeyPair]
     trust: TrustStore
     clock: Callable[[], datetime]
+    _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
     _clients: list[HttpClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Read the keys that differ from the authority's own. Raises ConfigProblem."""
-        self.keys = {name: self._dso_keys(name) for name in self.config.authorities}
+        """Read the keys that differ from the authority's own, and the secrets. Raises ConfigProblem."""
+        self._access = {
+            name: _read_access(name, settings.dso, self.keys[name])
+            for name, settings in self.config.authorities.items()
+            if settings.dso is not None
+        }
 
     def source(self, authority: str) -> Source | None:
         """Where this authority collects from; None where it has no [dso]."""
@@ -43,38 +57,80 @@ class Sources:
             await client.close()
 
     def _make(self, authority: str, oin: str, dso: DsoConfig) -> Source:
+        access = self._access[authority]
         host = urlsplit(dso.url).hostname or ""
+        http = self._http(dso, access, host, frozenset({host, *(_host(one) for one in dso.hosts)}))
+        client = VerzoekAfhandelen(
+            http,
+            _settings(oin, dso, access),
+            self.clock,
+            Throttle(f"Verzoek afhandelen for {authority}", dso.concurrency, dso.rate),
+            self._tokens(dso, access),
+        )
+        return client, CollectSettings()
+
+    def _tokens(self, dso: DsoConfig, access: _Access) -> ClientCredentials | None:
+        """Where access tokens come from: a host of its own, where no link may lead."""
+        if dso.oauth is None:
+            return None
+        host = urlsplit(dso.oauth.token_url).hostname or ""
+        return ClientCredentials(
+            self._http(dso, access, host, frozenset({host})),
+            OauthSettings(
+                token_url=dso.oauth.token_url,
+                client_id=dso.oauth.client_id,
+                client_secret=access.client_secret,
+                scope=dso.oauth.scope,
+                secret_in_body=dso.oauth.authentication == "post",
+            ),
+        )
+
+    def _http(self, dso: DsoConfig, access: _Access, host: str, allowed: frozenset[str]) -> HttpClient:
         client = HttpClient(
-            key_pair=self.keys[authority],
+            key_pair=access.keys,
             trust=self.trust,
             # which OIN the API's certificate carries is not published: chain and host name decide
             expected_oins=None,
-            allowed_hosts=frozenset({host, *(_host(one) for one in dso.hosts)}),
+            allowed_hosts=allowed,
             timeouts=Timeouts(read=dso.timeout),
             allow_plain=self.config.environment is Environment.TEST,
             proxy=self.config.outgoing.proxy_for(host),
         )
         self._clients.append(client)
-        links = LinkRules(verzoek=dso.links.verzoek, pdf=dso.links.pdf, document=dso.links.document)
-        settings = DsoSettings(
-            url=dso.url,
-            oin=oin,
-            references=dso.references,
-            search=dso.search,
-            oin_header=dso.oin_header,
-            hosts=dso.hosts,
-            links=links,
-        )
-        return VerzoekAfhandelen(client, settings, self.clock), CollectSettings()
+        return client
 
-    def _dso_keys(self, authority: str) -> KeyPair:
-        dso = self.config.authorities[authority].dso
-        if dso is None or dso.certificate is None or dso.key is None:
-            return self.keys[authority]
-        try:
-            return load_key_pair(dso.certificate, dso.key)
-        except KeyProblem as problem:
-            raise ConfigProblem([f"authority {authority}: dso: {problem}"]) from problem
+
+def _settings(oin: str, dso: DsoConfig, access: _Access) -> DsoSettings:
+    direct = dso.direct_paths
+    return DsoSettings(
+        url=dso.url,
+        oin=oin,
+        references=dso.references,
+        direct=DirectPaths(direct.verzoek, direct.pdf, direct.document) if direct is not None else None,
+        search=dso.search,
+        parameters=tuple(dso.parameters.items()),
+        oin_header=dso.oin_header,
+        api_key=access.api_key,
+        api_key_header=dso.api_key_header,
+        hosts=dso.hosts,
+        links=LinkRules(verzoek=dso.links.verzoek, pdf=dso.links.pdf, document=dso.links.document),
+        check_announced=dso.check_announced,
+    )
+
+
+def _read_access(authority: str, dso: DsoConfig, keys: KeyPair) -> _Access:
+    """Raises ConfigProblem."""
+    secret_file = dso.oauth.client_secret_file if dso.oauth is not None else None
+    try:
+        if dso.certificate is not None and dso.key is not None:
+            keys = load_key_pair(dso.certificate, dso.key)
+        return _Access(
+            keys,
+            read_secret(dso.api_key_file) if dso.api_key_file is not None else None,
+            read_secret(secret_file) if secret_file is not None else None,
+        )
+    except (KeyProblem, ValueError) as problem:
+        raise ConfigProblem([f"authority {authority}: dso: {problem}"]) from problem
 
 
 def _host(place: str) -> str:

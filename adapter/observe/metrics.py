@@ -91,6 +91,16 @@ class Metrics:
         self.collected_bytes_total = self._counter(
             "collected_bytes_total", "Octets of documents collected from Verzoek afhandelen.", "authority"
         )
+        self.download_bytes_total = self._counter(
+            "download_bytes_total", "Octets received of files, as they come, kept or not.", "authority"
+        )
+        self.downloads_running = self._gauge("downloads_running", "Files being fetched.", "authority")
+        self.downloads_continued_total = self._counter(
+            "downloads_continued_total", "Downloads that broke off and went on where they were.", "authority"
+        )
+        self.files_left = self._gauge(
+            "files_left", "Files yet to be fetched of the verzoeken that are being collected.", "authority"
+        )
         self.reconciled_total = self._counter(
             "reconciled_total",
             "Hits of searches for missed verzoeken, by what was done with them; failed counts searches.",

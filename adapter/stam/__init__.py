@@ -2,7 +2,9 @@
 
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen
 from adapter.stam.collect import Collector, CollectSettings, SinkFor, collect_job, deliver_job
+from adapter.stam.download import Downloaded
 from adapter.stam.problems import FetchProblem
+from adapter.stam.progress import Progress
 from adapter.stam.reconcile import Finding, Plan, Reconciler, Reconciliation, Verdict, judge
 from adapter.stam.references import Link, LinkKind, LinkRules, References, ReferencesProblem, read_references
 from adapter.stam.search import (
@@ -12,10 +14,13 @@ from adapter.stam.search import (
     SearchSettings,
     VerzoekZoeken,
 )
+from adapter.stam.strategies import DirectPaths
 
 __all__ = [
     "CollectSettings",
     "Collector",
+    "DirectPaths",
+    "Downloaded",
     "DsoSettings",
     "FetchProblem",
     "Finding",
@@ -24,6 +29,7 @@ __all__ = [
     "LinkKind",
     "LinkRules",
     "Plan",
+    "Progress",
     "Question",
     "Reconciler",
     "Reconciliation",

@@ -1,4 +1,5 @@
-"""The client of the REST API Verzoek afhandelen: the references of a verzoek, the files they lead to, and searching.
+"""The client of the REST API Verzoek afhandelen: the links to the files of a verzoek, the files they lead to, and
+searching.
 
 The API is known by its behaviour only (its OpenAPI document is not public): paths, the name of the OIN
 header and the relation names are settings. What a link may lead to is decided here, for every link, before
@@ -6,26 +7,26 @@ anything is sent to it: the references are data from outside, and must not make 
 certificate and OIN to any other host.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from adapter.net import HttpClient, NetProblem, Response
-from adapter.stam.problems import FetchProblem, status_problem
-from adapter.stam.references import LinkRules, References, ReferencesProblem, read_references
-from adapter.store import SpoolWriter
+from adapter.net import ClientCredentials, HttpClient, Throttle
+from adapter.stam.asking import Asker, Identity, Request
+from adapter.stam.download import Download, Downloaded
+from adapter.stam.integrity import Expected
+from adapter.stam.problems import FetchProblem
+from adapter.stam.progress import Progress
+from adapter.stam.references import LinkRules, References
+from adapter.stam.strategies import JSON, ByReferences, Direct, DirectPaths, Paths, Strategy, Wanted
+from adapter.store import Spool
+from adapter.verzoek import Verzoekbericht
 
-MAX_REFERENCES = 5 * 1024 * 1024
 MAX_PAGE = 10 * 1024 * 1024
-MAX_ERROR = 64 * 1024
 
 _PORTS: Final = {"http": 80, "https": 443}
-_JSON: Final = "application/hal+json, application/json"
-_PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +34,45 @@ class DsoSettings:
     """Where and on whose behalf to fetch.
 
     `url` is the base of the API, `references` the path of the references below it, with `{verzoeknummer}` in it,
-    and `search` the path to search at. `oin` goes in the header `oin_header`. `hosts` are the hosts, or
-    `host:port`, that links may lead to besides the host of `url`.
+    and `search` the path to search at. With `direct` no references are asked for. `parameters` go in the query of
+    every address below `url`. `oin` goes in the header `oin_header`, and `api_key` in `api_key_header`. `hosts` are the
+    hosts, or `host:port`, that links may lead to besides the host of `url`. What links say of size and digest of a file
+    counts unless `check_announced` is false.
     """
 
     url: str
     oin: str
     references: str = "/verzoeken/{verzoeknummer}"
+    direct: DirectPaths | None = None
     search: str = "/verzoeken/_zoek"
+    parameters: tuple[tuple[str, str], ...] = ()
     oin_header: str = "OIN"
+    api_key: str | None = field(default=None, repr=False)
+    api_key_header: str = "x-api-key"
     hosts: tuple[str, ...] = ()
     links: LinkRules = field(default_factory=LinkRules)
+    check_announced: bool = True
 
 
 class VerzoekAfhandelen:
     """Fetches on behalf of one authority. Every method raises FetchProblem when it fails."""
 
-    def __init__(self, http: HttpClient, settings: DsoSettings, clock: Callable[[], datetime]) -> None:
-        self._http: Final = http
-        self._settings: Final = settings
-        self._clock: Final = clock
+    def __init__(
+        self,
+        http: HttpClient,
+        settings: DsoSettings,
+        clock: Callable[[], datetime],
+        throttle: Throttle | None = None,
+        tokens: ClientCredentials | None = None,
+    ) -> None:
+        """Make a client that asks as fast as `throttle` lets it, with the access tokens of `tokens` where given."""
+        identity = Identity(settings.oin, settings.oin_header, settings.api_key, settings.api_key_header)
+        throttle = throttle or Throttle("Verzoek afhandelen")
+        self._asker: Final = Asker(http, identity, throttle, tokens, clock)
+        self._paths: Final = Paths(settings.url, settings.parameters)
+        self._search: Final = settings.search
+        self._check_announced: Final = settings.check_announced
+        self._strategy: Final = _strategy(settings, self._asker, self._paths)
         base = urlsplit(settings.url)
         self._scheme: Final = base.scheme
         self._places: Final = frozenset(
@@ -63,42 +83,48 @@ class VerzoekAfhandelen:
     @property
     def oin(self) -> str:
         """On whose behalf it asks."""
-        return self._settings.oin
+        return self._asker.identity.oin
 
-    async def references(self, verzoeknummer: str) -> References:
-        """The links to everything that belongs to a verzoek."""
-        url = self._references_url(verzoeknummer)
-        what = f"the references of verzoek {verzoeknummer}"
-        async with self._ask("GET", url, what, {"Accept": _JSON}, asking_references=True) as response:
-            body = await response.read(MAX_REFERENCES)
-        try:
-            return await asyncio.to_thread(read_references, body, url, self._settings.links)
-        except ReferencesProblem as problem:
-            raise FetchProblem(f"{what}: {problem.reason}", temporary=False) from problem
+    async def find(self, verzoeknummer: str, volgnummer: str | None = None) -> References:
+        """The links to what belongs to a verzoek, as far as they are known without its STAM XML."""
+        references = await self._strategy.find(Wanted(verzoeknummer, volgnummer))
+        self._check_all(references)
+        return references
 
-    async def download(self, href: str, writer: SpoolWriter, *, may_be_page: bool = False) -> str | None:
-        """Stream what a link leads to into a writer, which stays to be committed; return its media type.
+    def complete(self, references: References, bericht: Verzoekbericht) -> References:
+        """The links to everything, now that the STAM XML was read."""
+        completed = self._strategy.complete(references, bericht)
+        self._check_all(completed)
+        return completed
 
-        A body that is shorter or longer than its Content-Length is a temporary problem, and so is a page of HTML,
-        unless it `may_be_page`.
+    async def download(
+        self, address: str, spool: Spool, progress: Progress, *, may_be_page: bool = False
+    ) -> Downloaded:
+        """Stream what a link leads to into the spool; `address` is that of a `Link`, with what is expected of the file.
+
+        A body that is not what was announced is a temporary problem, and so is a page of HTML, unless it
+        `may_be_page`. OSError and SpoolUnavailable say that the spool cannot be written to.
         """
+        href, expected = Expected.split(address)
         self.check(href)
-        what = f"fetching {_for_people(href)}"
-        async with self._ask("GET", href, what, {"Accept": "*/*"}, may_be_page=may_be_page) as response:
-            async for chunk in response.iter_chunks():
-                await writer.write(chunk)
-            _check_length(response.headers, writer.size, href)
-            return _media_type(response.headers)
+        download = Download(
+            self._asker,
+            href,
+            f"fetching {_for_people(href)}",
+            expected if self._check_announced else Expected(),
+            progress,
+            may_come_later=self._strategy.may_come_later,
+            may_be_page=may_be_page,
+        )
+        return await download.into(spool)
 
     async def search(
         self, question: bytes, parameters: Mapping[str, str], headers: Mapping[str, str], what: str
     ) -> bytes:
         """Post a question, in JSON, to the place to search at, and return the JSON of the answer; `what` names it."""
-        url = self._below(self._settings.search)
-        if parameters:
-            url += ("&" if "?" in url else "?") + urlencode(parameters)
-        all_headers = {"Accept": _JSON, "Content-Type": "application/json", **headers}
-        async with self._ask("POST", url, what, all_headers, data=question) as response:
+        url = self._paths.below(self._search, tuple(parameters.items()))
+        all_headers = {"Accept": JSON, "Content-Type": "application/json", **headers}
+        async with self._asker.ask(Request("POST", url, what, all_headers, question)) as response:
             return await response.read(MAX_PAGE)
 
     def check(self, href: str) -> None:
@@ -115,82 +141,20 @@ class VerzoekAfhandelen:
                 temporary=False,
             )
 
-    def _references_url(self, verzoeknummer: str) -> str:
-        # Dots are not encoded by `quote`, and a number of dots only would climb in the path.
-        if not verzoeknummer.strip("."):
-            raise FetchProblem(f"{verzoeknummer!r} is no verzoeknummer", temporary=False)
-        return self._below(
-            self._settings.references.replace("{verzoeknummer}", quote(verzoeknummer, safe=""))
-        )
-
-    def _below(self, path: str) -> str:
-        return f"{self._settings.url.rstrip('/')}/{path.lstrip('/')}"
-
-    @asynccontextmanager
-    async def _ask(
-        self,
-        method: str,
-        url: str,
-        what: str,
-        headers: Mapping[str, str],
-        *,
-        data: bytes | None = None,
-        asking_references: bool = False,
-        may_be_page: bool = False,
-    ) -> AsyncIterator[Response]:
-        """A request with the OIN, answered with 200 and no page for people; anything else is a FetchProblem."""
-        # Nothing compressed: a document is stored, digested and measured as DSO-LV serves it.
-        all_headers = {
-            **headers,
-            self._settings.oin_header: self._settings.oin,
-            "Accept-Encoding": "identity",
-        }
-        try:
-            async with self._http.request(method, url, headers=all_headers, data=data) as response:
-                if response.status != 200:
-                    body = await _beginning(response)
-                    raise status_problem(
-                        response.status,
-                        body,
-                        response.headers.get("Retry-After"),
-                        self._clock(),
-                        what=what,
-                        asking_references=asking_references,
-                    )
-                if not may_be_page and _media_type(response.headers) in _PAGES:
-                    raise FetchProblem(
-                        f"{what}: a page of HTML came instead: something before Verzoek afhandelen answers, as during "
-                        "maintenance",
-                        temporary=True,
-                    )
-                yield response
-        except NetProblem as problem:
-            raise FetchProblem(f"{what}: {problem}", temporary=problem.temporary) from problem
+    def _check_all(self, references: References) -> None:
+        for link in references.links:
+            self.check(link.href)
 
 
-async def _beginning(response: Response) -> bytes:
-    """The body of an error, up to MAX_ERROR bytes: it is for people, and may be anything."""
-    body = bytearray()
-    async for chunk in response.iter_chunks():
-        body += chunk
-        if len(body) >= MAX_ERROR:
-            break
-    return bytes(body[:MAX_ERROR])
-
-
-def _check_length(headers: Mapping[str, str], size: int, href: str) -> None:
-    declared = headers.get("Content-Length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) != size:
-        raise FetchProblem(f"fetching {_for_people(href)}: {size} of {declared} bytes came", temporary=True)
+def _strategy(settings: DsoSettings, asker: Asker, paths: Paths) -> Strategy:
+    if settings.direct is not None:
+        return Direct(paths, settings.direct)
+    return ByReferences(asker, paths, settings.references, settings.links)
 
 
 def _for_people(href: str) -> str:
     """An address without its query, which can hold a key that does not belong in a log."""
     return href.partition("?")[0]
-
-
-def _media_type(headers: Mapping[str, str]) -> str | None:
-    return headers.get("Content-Type", "").partition(";")[0].strip().lower() or None
 
 
 def _place(host: str, port: int | None, scheme: str) -> str:

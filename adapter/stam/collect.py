@@ -21,8 +21,10 @@ from sqlalchemy import Connection
 from adapter.delivery import delivery_name, sink_lane
 from adapter.observe import Metrics, bound, get_logger
 from adapter.stam.client import VerzoekAfhandelen
-from adapter.stam.matching import files_of, match_documents
+from adapter.stam.download import Downloaded
+from adapter.stam.matching import VERZOEK_PATH, files_of, match_documents
 from adapter.stam.problems import FetchProblem
+from adapter.stam.progress import Progress, counted_down
 from adapter.stam.references import References
 from adapter.store import (
     Collected,
@@ -204,14 +206,6 @@ class Collector:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fetched:
-    """A file that is durable in the spool, with the media type the server gave it."""
-
-    content: Content
-    content_type: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Attempt:
     """One attempt to collect one delivery. FetchProblem says why it failed."""
 
@@ -236,7 +230,7 @@ class _Attempt:
 
     async def _start(self, verzoeknummer: str) -> None:
         """Record which files the verzoek has, with the STAM XML fetched, once all of them can be fetched."""
-        references = await self.client.references(verzoeknummer)
+        references = await self.client.find(verzoeknummer, self.delivery.announced)
         if references.verzoek is None:
             found = ", ".join(dict.fromkeys(link.rel[:50] for link in references.links[:20])) or "nothing"
             raise FetchProblem(
@@ -244,9 +238,7 @@ class _Attempt:
                 "if it has another relation name, add that to [authorities.….dso.links] verzoek",
                 temporary=True,
             )
-        for link in references.links:
-            self.client.check(link.href)
-        fetched = await self._download(references.verzoek.href)
+        fetched = await self._download(references.verzoek.address, VERZOEK_PATH)
         try:
             files = await self._plan(references, fetched.content, verzoeknummer)
             await self.db.write(_record_start, self.delivery.id, files, fetched, self.clock())
@@ -261,6 +253,7 @@ class _Attempt:
         self, references: References, content: Content, verzoeknummer: str
     ) -> tuple[NewFile, ...]:
         bericht = await self._read(content, verzoeknummer)
+        references = self.client.complete(references, bericht)
         match = match_documents(bericht.documents, references.documents)
         if match.missing:
             first, others = match.missing[0], len(match.missing) - 1
@@ -304,12 +297,15 @@ class _Attempt:
                     return
                 try:
                     await self._fetch(file)
+                    one_less()
                 except (FetchProblem, StaleState) as problem:
                     problems.append(problem)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.settings.parallel, len(files))):
-                group.create_task(fetch_next())
+        gauge = self.metrics.files_left.labels(authority=self.delivery.authority)
+        with counted_down(gauge, len(files)) as one_less:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.settings.parallel, len(files))):
+                    group.create_task(fetch_next())
         if problems:
             # What cannot pass by itself is what an operator must hear of.
             raise next((each for each in problems if _is_permanent(each)), problems[0])
@@ -317,7 +313,7 @@ class _Attempt:
     async def _fetch(self, file: StoredFile) -> None:
         if file.href is None:
             raise FetchProblem(f"file {file.position} of the verzoek has no address", temporary=False)
-        fetched = await self._download(file.href, may_be_page=file.path.lower().endswith(_PAGES))
+        fetched = await self._download(file.href, file.path)
         try:
             await self.db.write(record_file, file.id, fetched.content, fetched.content_type, self.clock())
         except StaleState:
@@ -330,16 +326,17 @@ class _Attempt:
             size=fetched.content.size,
         )
 
-    async def _download(self, href: str, *, may_be_page: bool = False) -> _Fetched:
+    async def _download(self, address: str, path: str) -> Downloaded:
         """Stream a file to the spool and make it durable there."""
+        authority = self.delivery.authority
+        may_be_page = path.lower().endswith(_PAGES)
         try:
-            async with self.spool.writer() as writer:
-                content_type = await self.client.download(href, writer, may_be_page=may_be_page)
-                content = await writer.commit()
+            with Progress(self.metrics, authority, path) as progress:
+                fetched = await self.client.download(address, self.spool, progress, may_be_page=may_be_page)
         except (OSError, SpoolUnavailable) as problem:
             raise FetchProblem(f"cannot write to the spool: {problem}", temporary=True) from problem
-        self.metrics.collected_bytes_total.labels(authority=self.delivery.authority).inc(content.size)
-        return _Fetched(content, content_type)
+        self.metrics.collected_bytes_total.labels(authority=authority).inc(fetched.content.size)
+        return fetched
 
     async def _complete(
         self, bericht: Verzoekbericht, files: Sequence[StoredFile], job: Job
@@ -378,7 +375,7 @@ class _Attempt:
 
 
 def _record_start(
-    conn: Connection, delivery_id: int, files: Sequence[NewFile], verzoek: _Fetched, now: datetime
+    conn: Connection, delivery_id: int, files: Sequence[NewFile], verzoek: Downloaded, now: datetime
 ) -> None:
     """Record the files of a verzoek and, with them, the STAM XML that told which documents they are."""
     if not record_references(conn, delivery_id, files, now):

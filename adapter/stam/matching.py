@@ -58,7 +58,7 @@ def files_of(references: References, match: Match) -> tuple[NewFile, ...]:
         (references.verzoek, FileKind.VERZOEK, VERZOEK_PATH),
         (references.pdf, FileKind.PDF, PDF_PATH),
     )
-    files = [NewFile(kind, link.href, path) for link, kind, path in fixed if link is not None]
+    files = [NewFile(kind, link.address, path) for link, kind, path in fixed if link is not None]
     names = unique_names([_name(link, document) for link, document in match.links])
     for (link, document), name in zip(match.links, names, strict=True):
         files.append(_attachment(link, document, f"{ATTACHMENTS}/{name}"))
@@ -85,10 +85,10 @@ def _name(link: Link, document: Document | None) -> str:
 
 def _attachment(link: Link, document: Document | None, path: str) -> NewFile:
     if document is None:
-        return NewFile(FileKind.DOCUMENT, link.href, path, bestandsnaam=link.name)
+        return NewFile(FileKind.DOCUMENT, link.address, path, bestandsnaam=link.name)
     return NewFile(
         FileKind.DOCUMENT,
-        link.href,
+        link.address,
         path,
         bestandsnaam=document.bestandsnaam,
         document_id=document.document_id,

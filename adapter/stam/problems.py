@@ -27,14 +27,14 @@ class FetchProblem(Exception):
 _NO_RETRY = frozenset({400, 404, 405, 406, 410, 411, 413, 414, 415, 422, 431, 451})
 
 
-def is_temporary(status: int, *, asking_references: bool) -> bool:
+def is_temporary(status: int, *, may_come_later: bool) -> bool:
     """Whether a request with this HTTP status may succeed later without a change on our side.
 
     Anything not known to be final is temporary. 401 and 403 are: certificates and whitelists are put right
-    by people on the other side. A 404 for the references is too: the notification can come before the data
-    it announces.
+    by people on the other side. A 404 is too for what `may_come_later`: the notification can come before the
+    data it announces.
     """
-    if status == 404 and asking_references:
+    if status == 404 and may_come_later:
         return True
     return status not in _NO_RETRY and not 300 <= status < 400
 
@@ -46,12 +46,12 @@ def status_problem(
     now: datetime,
     *,
     what: str,
-    asking_references: bool = False,
+    may_come_later: bool = False,
 ) -> FetchProblem:
     """The problem for an answer other than 200: `what` says what was asked, `body` is the beginning of the
     answer.
     """
-    temporary = is_temporary(status, asking_references=asking_references)
+    temporary = is_temporary(status, may_come_later=may_come_later)
     detail = describe_body(body)
     reason = (
         f"{what}: HTTP {status} {phrase_of(status)}" + (f": {detail}" if detail else "") + _advice(status)

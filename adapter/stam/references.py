@@ -8,10 +8,12 @@ stands, and its relation is the name under which it stands. Which relation means
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+
+from adapter.stam.integrity import Expected
 
 MAX_LINKS = 2000
 MAX_DEPTH = 32
@@ -74,6 +76,12 @@ class Link:
     document_id: str | None = None
     name: str | None = None
     type: str | None = None
+    expected: Expected = field(default_factory=Expected)
+
+    @property
+    def address(self) -> str:
+        """`href` with what is expected of the file: that is how it is stored, and what is fetched."""
+        return self.expected.on(self.href)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,7 @@ def _described(node: Mapping[str, Any], rel: str) -> Link:
         document_id=_first_text(node, _ID_KEYS),
         name=_first_text(node, _NAME_KEYS),
         type=media_type if media_type and "/" in media_type else None,
+        expected=Expected.of_link(node),
     )
 
 
@@ -188,7 +197,7 @@ def _absolute(link: Link, base_url: str) -> Link:
         href = quote(urldefrag(urljoin(base_url, link.href)).url, safe=_URL_CHARACTERS)
     except ValueError as problem:
         raise ReferencesProblem(f"the link {link.href[:200]!r} is not a URL: {problem}") from problem
-    return Link(link.rel, href, link.document_id, link.name, link.type)
+    return replace(link, href=href)
 
 
 def _distinct(links: Iterator[Link]) -> tuple[Link, ...]:

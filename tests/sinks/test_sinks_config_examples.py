@@ -39,6 +39,11 @@ WITHOUT_DEFAULT = {
     "doel",
     "type",
     "sinks",  # raw tables, see below
+    "parameters",
+    "rate",
+    "api_key_file",
+    "oauth",
+    "direct",
 }
 
 

@@ -11,8 +11,9 @@ from adapter.observe import Metrics
 from adapter.pki import TrustStore
 from adapter.simulator import DEFAULT_BASE, ApiSettings, VerzoekAfhandelenApi
 from adapter.stam import DsoSettings, VerzoekAfhandelen
-from adapter.store import FileSpool, migrate, open_database
+from adapter.store import FileSpool, Spool, migrate, open_database
 from tests.stam.house import GEMEENTE, NOW, House, MakeClient
+from tests.stam.scripted import Dso
 
 
 @pytest.fixture
@@ -56,3 +57,21 @@ async def house(tmp_path: Path, client: VerzoekAfhandelen) -> AsyncIterator[Hous
     db = open_database("sqlite", state, exclusive=True)
     yield House(db, FileSpool(state / "spool"), Metrics(), client)
     await db.close()
+
+
+@pytest.fixture
+async def dso() -> AsyncIterator[Dso]:
+    dso = Dso()
+    await dso.server.start_server()
+    yield dso
+    await dso.server.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return FileSpool(tmp_path / "spool")
+
+
+@pytest.fixture
+async def dso_client(make_client: MakeClient, dso: Dso) -> VerzoekAfhandelen:
+    return make_client(dso.url)

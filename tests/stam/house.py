@@ -58,10 +58,17 @@ class House:
             self.sink_for,
         )
 
-    async def ask(self, number: str | None = NUMBER, authority: str = AUTHORITY) -> int:
+    async def ask(
+        self, number: str | None = NUMBER, authority: str = AUTHORITY, announced: str | None = None
+    ) -> int:
         """Make a delivery with the job to collect it."""
         new = NewDelivery(
-            authority=authority, sink="archief", flow=Flow.STAM, origin=Origin.OPERATOR, verzoeknummer=number
+            authority=authority,
+            sink="archief",
+            flow=Flow.STAM,
+            origin=Origin.OPERATOR,
+            verzoeknummer=number,
+            announced=announced,
         )
         job = NewJob(JobKind.COLLECT, f"collect:{authority}", f"collect:{authority}/{number}")
         return await self.db.write(create_delivery, new, job, self.now)
@@ -71,8 +78,10 @@ class House:
         (job,) = await self.db.write(claim_jobs, "test", self.now, lease, 1, (), (JobKind.COLLECT,))
         return job
 
-    async def collect(self, number: str | None = NUMBER) -> tuple[JobOutcome, int]:
-        delivery = await self.ask(number)
+    async def collect(
+        self, number: str | None = NUMBER, announced: str | None = None
+    ) -> tuple[JobOutcome, int]:
+        delivery = await self.ask(number, announced=announced)
         return await self.collector()(await self.claim()), delivery
 
     async def delivery(self, row_id: int) -> StoredDelivery:

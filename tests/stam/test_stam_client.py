@@ -1,88 +1,32 @@
 """The client asks only where it may, streams, and says of every failure whether trying again can help."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import unused_port
 
 from adapter.stam import FetchProblem, VerzoekAfhandelen
-from adapter.stam.client import MAX_REFERENCES
-from adapter.store import FileSpool, SpoolWriter
+from adapter.stam.strategies import MAX_REFERENCES
+from adapter.store import Spool
 from tests.stam.house import GEMEENTE, MakeClient
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Dso:
-    """A server that answers everything with `answer`, and remembers what was asked."""
-
-    def __init__(self) -> None:
-        self.answer: Answer = self._empty
-        self.requests: list[web.Request] = []
-        app = web.Application()
-        app.router.add_get("/{tail:.*}", self._handle)
-        self.server = TestServer(app)
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        return await self.answer(request)
-
-    async def _empty(self, _: web.Request) -> web.StreamResponse:
-        return web.json_response({})
-
-    def gives(self, **response: object) -> None:
-        async def answer(_: web.Request) -> web.StreamResponse:
-            return web.Response(**response)  # type: ignore[arg-type]
-
-        self.answer = answer
-
-    @property
-    def url(self) -> str:
-        return str(self.server.make_url("/api"))
-
-
-@pytest.fixture
-async def dso() -> AsyncIterator[Dso]:
-    dso = Dso()
-    await dso.server.start_server()
-    yield dso
-    await dso.server.close()
-
-
-@pytest.fixture
-async def writer(tmp_path: Path) -> AsyncIterator[SpoolWriter]:
-    async with FileSpool(tmp_path / "spool").writer() as writer:
-        yield writer
-
-
-@pytest.fixture
-async def dso_client(make_client: MakeClient, dso: Dso) -> VerzoekAfhandelen:
-    return make_client(dso.url)
-
-
-async def problem_of(awaitable: Awaitable[object]) -> FetchProblem:
-    with pytest.raises(FetchProblem) as caught:
-        await awaitable
-    return caught.value
+from tests.stam.scripted import Dso, download, problem_of
 
 
 async def test_the_oin_goes_in_the_configured_header(make_client: MakeClient, dso: Dso) -> None:
-    await make_client(dso.url, oin_header="X-OIN").references("1")
+    await make_client(dso.url, oin_header="X-OIN").find("1")
     assert dso.requests[0].headers["X-OIN"] == GEMEENTE
 
 
 async def test_nothing_compressed_is_asked_for(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
-    await dso_client.references("1")
+    await dso_client.find("1")
     assert dso.requests[0].headers["Accept-Encoding"] == "identity"
 
 
 async def test_a_verzoeknummer_cannot_leave_its_place_in_the_path(
     dso: Dso, dso_client: VerzoekAfhandelen
 ) -> None:
-    await dso_client.references("../../beheer?x=1#y")
+    await dso_client.find("../../beheer?x=1#y")
     assert dso.requests[0].rel_url.raw_path == "/api/verzoeken/..%2F..%2Fbeheer%3Fx%3D1%23y"
     assert dso.requests[0].query_string == ""
 
@@ -91,102 +35,99 @@ async def test_a_verzoeknummer_cannot_leave_its_place_in_the_path(
 async def test_a_verzoeknummer_of_dots_is_refused(
     dso: Dso, dso_client: VerzoekAfhandelen, number: str
 ) -> None:
-    assert not (await problem_of(dso_client.references(number))).temporary
+    assert not (await problem_of(dso_client.find(number))).temporary
     assert dso.requests == []
 
 
 async def test_the_template_may_put_the_number_in_the_query(make_client: MakeClient, dso: Dso) -> None:
     client = make_client(dso.url + "/", references="referenties?verzoeknummer={verzoeknummer}")
-    await client.references("a&b")
+    await client.find("a&b")
     assert dso.requests[0].path == "/api/referenties"
     assert dso.requests[0].query["verzoeknummer"] == "a&b"
 
 
 async def test_a_problem_document_is_in_the_reason(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=500, text='{"title": "Stuk", "detail": "even geduld"}')
-    problem = await problem_of(dso_client.references("1"))
+    problem = await problem_of(dso_client.find("1"))
     assert "Stuk; even geduld" in problem.reason
     assert problem.temporary
 
 
 async def test_the_body_of_an_error_is_read_up_to_a_bound(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=502, body=b"x" * 5_000_000)
-    assert (await problem_of(dso_client.references("1"))).temporary
+    assert (await problem_of(dso_client.find("1"))).temporary
 
 
 async def test_a_date_in_retry_after_is_honoured(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=429, headers={"Retry-After": "Tue, 02 Jan 2024 12:05:00 GMT"})
-    assert (await problem_of(dso_client.references("1"))).after == timedelta(minutes=5)
+    assert (await problem_of(dso_client.find("1"))).after == timedelta(minutes=5)
 
 
 async def test_a_verzoek_that_is_not_found_may_come_later(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=404)
-    assert (await problem_of(dso_client.references("1"))).temporary
+    assert (await problem_of(dso_client.find("1"))).temporary
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
 async def test_a_link_that_leads_nowhere_is_permanent(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter, status: int
+    dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool, status: int
 ) -> None:
     dso.gives(status=status)
-    problem = await problem_of(dso_client.download(dso.url + "/d", writer))
+    problem = await problem_of(download(dso_client, dso.url + "/d", spool))
     assert not problem.temporary
     assert str(status) in problem.reason
 
 
-async def test_a_redirect_is_not_followed(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
-) -> None:
+async def test_a_redirect_is_not_followed(dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool) -> None:
     dso.gives(status=302, headers={"Location": "/elders"})
-    problem = await problem_of(dso_client.download(dso.url + "/d", writer))
+    problem = await problem_of(download(dso_client, dso.url + "/d", spool))
     assert not problem.temporary
     assert len(dso.requests) == 1
 
 
 async def test_references_without_end_are_refused(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(body=b" " * (MAX_REFERENCES + 1))
-    assert "larger" in (await problem_of(dso_client.references("1"))).reason
+    assert "larger" in (await problem_of(dso_client.find("1"))).reason
 
 
 async def test_references_that_are_no_json_are_permanent(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(text="{", content_type="application/json")
-    assert not (await problem_of(dso_client.references("1"))).temporary
+    assert not (await problem_of(dso_client.find("1"))).temporary
 
 
 async def test_an_empty_answer_is_no_references(dso: Dso, dso_client: VerzoekAfhandelen) -> None:
     dso.gives(status=204)
-    assert (await problem_of(dso_client.references("1"))).temporary
+    assert (await problem_of(dso_client.find("1"))).temporary
 
 
 async def test_a_page_for_people_instead_of_a_document_is_temporary(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
+    dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool
 ) -> None:
     dso.gives(body=b"<html>onderhoud</html>", headers={"Content-Type": "Text/HTML; charset=utf-8"})
-    for asked in (dso_client.references("1"), dso_client.download(f"{dso.url}/d", writer)):
+    for asked in (dso_client.find("1"), download(dso_client, f"{dso.url}/d", spool)):
         with pytest.raises(FetchProblem, match="a page of HTML came instead") as failed:
             await asked
         assert failed.value.temporary
-    assert await dso_client.download(f"{dso.url}/d", writer, may_be_page=True) == "text/html"
+    page = await download(dso_client, f"{dso.url}/d", spool, may_be_page=True)
+    assert page.content_type == "text/html"
 
 
-async def test_a_download_gives_its_media_type(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
-) -> None:
+async def test_a_download_gives_its_media_type(dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool) -> None:
     dso.gives(body=b"abc", headers={"Content-Type": "Application/PDF; x=y"})
-    assert await dso_client.download(dso.url + "/d", writer) == "application/pdf"
-    assert writer.size == 3
+    downloaded = await download(dso_client, dso.url + "/d", spool)
+    assert (downloaded.content_type, downloaded.content.inline) == ("application/pdf", b"abc")
 
 
 async def test_the_query_of_a_link_does_not_reach_the_reason(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
+    dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool
 ) -> None:
     dso.gives(status=410)
-    problem = await problem_of(dso_client.download(dso.url + "/d?sleutel=geheim", writer))
+    problem = await problem_of(download(dso_client, dso.url + "/d?sleutel=geheim", spool))
     assert "geheim" not in problem.reason
 
 
 async def test_a_body_that_breaks_off_is_temporary(
-    dso: Dso, dso_client: VerzoekAfhandelen, writer: SpoolWriter
+    dso: Dso, dso_client: VerzoekAfhandelen, spool: Spool
 ) -> None:
     async def half(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
@@ -197,12 +138,12 @@ async def test_a_body_that_breaks_off_is_temporary(
         return response
 
     dso.answer = half
-    assert (await problem_of(dso_client.download(dso.url + "/d", writer))).temporary
+    assert (await problem_of(download(dso_client, dso.url + "/d", spool))).temporary
 
 
 async def test_a_server_that_is_not_there_is_temporary(make_client: MakeClient) -> None:
     client = make_client(f"http://127.0.0.1:{unused_port()}/api")
-    assert (await problem_of(client.references("1"))).temporary
+    assert (await problem_of(client.find("1"))).temporary
 
 
 @pytest.mark.parametrize(

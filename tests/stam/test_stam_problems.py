@@ -13,16 +13,16 @@ NOW = datetime(2024, 1, 2, 12, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("status", [401, 403, 408, 409, 418, 425, 429, 500, 502, 503, 504, 599])
 def test_what_may_pass_is_temporary(status: int) -> None:
-    assert is_temporary(status, asking_references=False)
+    assert is_temporary(status, may_come_later=False)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 405, 406, 410, 415, 422])
 def test_what_cannot_pass_is_permanent(status: int) -> None:
-    assert not is_temporary(status, asking_references=False)
+    assert not is_temporary(status, may_come_later=False)
 
 
 def test_references_that_are_not_there_yet_are_temporary() -> None:
-    assert is_temporary(404, asking_references=True)
+    assert is_temporary(404, may_come_later=True)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ def test_references_that_are_not_there_yet_are_temporary() -> None:
         ("-5", None),
         ("²", None),
         ("soon", None),
+        ("99999999999999999999 Jan 2024 12:00:00 GMT", None),
+        ("Tue, 02 Jan 2024 12:01:00 -2400", None),
         ("", None),
         (None, None),
     ],
