@@ -89,8 +89,8 @@ def test_what_the_reference_says_of_every_sink_is_the_default(whole: Path) -> No
     assert CommonOptions.model_validate(said) == CommonOptions()
 
 
-def test_the_reference_has_every_type_of_sink() -> None:
-    (authority,) = load_config(REFERENCE, {}).authorities.values()
+def test_the_reference_has_every_type_of_sink(whole: Path) -> None:
+    (authority,) = load_config(whole, {}).authorities.values()
     assert {table["type"] for table in authority.sinks.values()} == {kind.name for kind in SINK_TYPES}
 
 

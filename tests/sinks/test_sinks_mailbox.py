@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from adapter.delivery import Delivered, Handover, Permanent, SinkProblem, make_s
 from adapter.sinks import SINK_TYPES, MailboxOptions, MailboxSink, mailboxes, route_problems
 from adapter.work import utc_now
 from tests.sinks.handovers import MemoryCheckpoint, make_context
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "sinks.md"
 
 CONFIGURATION = """
 environment = "test"
@@ -93,19 +90,3 @@ def test_every_other_route_is_fine(tmp_path: Path, flow: str, sink: str) -> None
 
 def test_a_sink_of_an_unknown_type_is_no_problem_of_its_route(tmp_path: Path) -> None:
     assert route_problems(configured(tmp_path, "stam", "post"), ()) == ()
-
-
-def described() -> list[str]:
-    return re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-
-
-@pytest.mark.parametrize("number", range(len(SINK_TYPES)))
-def test_each_configuration_in_the_document_is_complete_and_good(tmp_path: Path, number: int) -> None:
-    path = tmp_path / "stam-adapter.toml"
-    path.write_text(described()[number])
-    config = load_config(path, {})
-    assert route_problems(config, SINK_TYPES) == ()
-    (authority,) = config.authorities.values()
-    ((name, table),) = authority.sinks.items()
-    assert table["type"] == SINK_TYPES[number].name
-    make_sink(SINK_TYPES, name, table, make_context(tmp_path))
