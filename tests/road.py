@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 import pytest
 
-from adapter.store import payloads
+from adapter.store import buckets
 from tests.forwarding import Connection, Forwarder
 from tests.s3 import S3Server
 
@@ -45,8 +45,8 @@ class Road(Forwarder):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds instead of half a minute before a request is given up."""
-    monkeypatch.setattr(payloads, "_REQUEST", timedelta(seconds=1))
-    monkeypatch.setitem(payloads._RETRIES, "retry_timeout", timedelta(milliseconds=500))
+    monkeypatch.setattr(buckets, "_REQUEST", timedelta(seconds=1))
+    monkeypatch.setitem(buckets._RETRIES, "retry_timeout", timedelta(milliseconds=500))
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from datetime import datetime
 from typing import Final
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from adapter.observe import get_logger
+from adapter.store.buckets import PART, TROUBLE, BucketPlace
 from adapter.store.problems import SpoolUnavailable, StoreProblem
 from adapter.store.spool import (
     INLINE_LIMIT,
@@ -38,9 +38,6 @@ from adapter.store.spool import (
 
 log = get_logger(__name__)
 
-PART: Final = 5 * 1024 * 1024
-"""Octets of a part of an upload: the smallest that S3 takes. 10,000 of them are the largest object: 48 GiB."""
-
 RANGE: Final = 2 * 1024 * 1024
 """Octets that are read in one request."""
 
@@ -53,36 +50,19 @@ _TIDYING: Final = 10.0
 """Seconds that the removal of what nobody needs may hold up who waits for an answer."""
 
 _OWN = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
-
-_TROUBLE: Final = (BaseError, OSError)
-
-_FIXES: Final = {
-    "NoSuchBucket": "make the bucket, or correct [store] payloads",
-    "InvalidAccessKeyId": "correct access_key in [store.s3]",
-    "SignatureDoesNotMatch": "correct the secret key, or the region, in [store.s3]",
-    "RequestTimeTooSkewed": "set the clock of this host (NTP)",
-    "PermanentRedirect": "correct region in [store.s3]",
-    "AuthorizationHeaderMalformed": "correct region in [store.s3]",
-}
-_RIGHTS: Final = (
-    "check the keys, and allow GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket there"
-)
-_WAY: Final = "check endpoint, region and keys in [store.s3], the network and the proxy"
 
 
 class ObjectSpool(Spool):
     """The objects of a store below one prefix of a bucket, which `store` is set to.
 
-    `place` is what to call it to people, as `s3://bucket/prefix`. The prefix belongs to one database: what its rows do
-    not name is removed.
+    `where` is what to call it to people. The prefix belongs to one database: what its rows do not name is removed.
     """
 
-    def __init__(self, store: S3Store, place: str, inline_limit: int = INLINE_LIMIT):
+    def __init__(self, store: S3Store, where: BucketPlace, inline_limit: int = INLINE_LIMIT):
         super().__init__(inline_limit)
         self._store = store
-        self._place = place
+        self._where = where
+        self._place = where.place
         self._uploads = asyncio.Semaphore(UPLOADS)
 
     def writer(self) -> "ObjectWriter":
@@ -145,7 +125,9 @@ class ObjectSpool(Spool):
         finally:
             await self._delete([path])
         if read != octets:
-            raise SpoolUnavailable(f"{self._place} gives back something else than was written; {_WAY}")
+            raise SpoolUnavailable(
+                f"{self._place} gives back something else than was written; {self._where.way}"
+            )
         if written["version"] is not None:
             return (
                 "the bucket keeps versions, so what retention removes is still there: suspend versioning, or let "
@@ -196,21 +178,9 @@ class ObjectSpool(Spool):
         try:
             yield
         except FileNotFoundError as error:
-            raise _Missing(self._explained(error)) from error
-        except _TROUBLE as error:
-            raise SpoolUnavailable(self._explained(error)) from error
-
-    def _explained(self, error: Exception) -> str:
-        text = str(error).partition("\n\nDebug source")[0]
-        code, status = _CODE.search(text), _STATUS.search(text)
-        reason = code[1] if code else status[1].strip() if status else text.rpartition(" - ")[2][:200]
-        if reason in _FIXES:
-            fix = _FIXES[reason]
-        elif isinstance(error, PermissionDeniedError | UnauthenticatedError) or reason == "AccessDenied":
-            fix = _RIGHTS
-        else:
-            fix = _WAY
-        return f"{self._place} cannot be used now: {reason}; {fix}"
+            raise _Missing(self._where.explained(error)) from error
+        except TROUBLE as error:
+            raise SpoolUnavailable(self._where.explained(error)) from error
 
 
 class _Missing(SpoolUnavailable):
@@ -248,7 +218,7 @@ class ObjectWriter(SpoolWriter):
         try:
             async with asyncio.timeout(_TIDYING):
                 await self._remove(self._upload)
-        except (*_TROUBLE, SpoolUnavailable, TimeoutError) as problem:
+        except (*TROUBLE, SpoolUnavailable, TimeoutError) as problem:
             log.warning(
                 "an upload that nobody needs could not be ended; the lifecycle rule of the bucket ends it",
                 action="spool.upload_left",

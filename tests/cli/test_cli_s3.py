@@ -62,7 +62,7 @@ FAULTS = {
     "no such bucket": ("s3://test-", "s3://none-", "make the bucket"),
     "unknown access key": ("'stam'", "'nobody'", "check endpoint, region and keys"),
     "wrong secret": ("s3.secret", "s3.wrong", "correct the secret key"),
-    "no file with the secret": ("s3.secret", "s3.absent", "correct [store.s3]"),
+    "no file with the secret": ("s3.secret", "s3.absent", "correct secret_key_file in [store.s3]"),
     "an empty secret": ("s3.secret", "s3.empty", "is empty"),
     "nobody listens": (":PORT", f":{free_port()}", "check endpoint"),
 }

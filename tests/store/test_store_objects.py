@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from adapter.store import Content, FileSpool, Spool, SpoolUnavailable, payloads
-from adapter.store.objects import PART, ObjectSpool
+from adapter.store.buckets import PART
+from adapter.store.objects import ObjectSpool
 from tests.postgresql import free_port
 from tests.road import Road, Way
 from tests.s3 import Bucket, S3Server

@@ -100,5 +100,5 @@ async def test_the_environment_does_not_allow_plain_http(
 def test_roots_that_are_none_are_said(bucket: Bucket, tmp_path: Path, content: str) -> None:
     roots = tmp_path / "roots.pem"
     roots.write_text(content)
-    with pytest.raises(SpoolUnavailable, match=r"correct \[store\.s3\]"):
+    with pytest.raises(SpoolUnavailable, match=r"correct .+ in \[store\.s3\]"):
         open_spool(over_tls(bucket, tmp_path, roots))
