@@ -36,6 +36,7 @@ from adapter.config.settings import (
     VerzoekTraits,
 )
 from adapter.config.values import (
+    BucketUrl,
     ByteSize,
     ConfigPath,
     Duration,
@@ -51,6 +52,7 @@ __all__ = [
     "AgreementConfig",
     "AreaForm",
     "AuthorityConfig",
+    "BucketUrl",
     "ByteSize",
     "CertificateRenewal",
     "Config",

@@ -1,8 +1,9 @@
 """Rules between the options of a configuration: what is well-formed by itself, but wrong together."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from adapter.config.problems import Key, did_you_mean
@@ -22,7 +23,7 @@ def check_rules(config: Config) -> Iterator[Fault]:
         yield from _check_protection(config)
     yield from _check_users(config)
     yield from _check_parties(config)
-    yield from _check_directories(config)
+    yield from _check_places(config)
     yield from _check_retention(("retention",), config.retention)
     for name, authority in config.authorities.items():
         yield from _check_routes(("authorities", name), authority)
@@ -97,20 +98,40 @@ def _check_parties(config: Config) -> Iterator[Fault]:
             )
 
 
-def _check_directories(config: Config) -> Iterator[Fault]:
-    """Two authorities may not share the path of a directory sink: none may see what another receives."""
-    holders: dict[Path, str] = {}
+def _check_places(config: Config) -> Iterator[Fault]:
+    """Two authorities may not share the place of a sink: none may see what another receives."""
+    holders: dict[Hashable, str] = {}
+    kept = _bucket(config.store.payloads, config.store.s3.endpoint)
     for name, authority in config.authorities.items():
         for sink, table in authority.sinks.items():
-            path = table.get("path")
-            if table["type"] != "directory" or not isinstance(path, str):
+            option, place = _place(table)
+            if place is None:
                 continue
-            first = holders.setdefault(Path(path).resolve(), name)
+            key, shown = ("authorities", name, "sinks", sink, option), table[option]
+            first = holders.setdefault(place, name)
             if first != name:
                 yield (
-                    ("authorities", name, "sinks", sink, "path"),
-                    f"{path} is also the path of a sink of authority {first}; give each authority its own",
+                    key,
+                    f"{shown} is also the {option} of a sink of authority {first}; give each authority its own",
                 )
+            if place == kept:
+                yield key, f"{shown} is also [store] payloads; deliver to another bucket or prefix"
+
+
+def _place(table: Mapping[str, Any]) -> tuple[str, Hashable]:
+    """Where a sink delivers, of those that everybody who may read there can read: its option, and what tells it from
+    others.
+    """
+    path, url, endpoint = (table.get(option) for option in ("path", "url", "endpoint"))
+    if table["type"] == "directory" and isinstance(path, str):
+        return "path", Path(path).resolve()
+    if table["type"] == "s3" and isinstance(url, str):
+        return "url", _bucket(url, endpoint)
+    return "", None
+
+
+def _bucket(url: str, endpoint: object) -> Hashable:
+    return url.rstrip("/"), endpoint.rstrip("/") if isinstance(endpoint, str) else None
 
 
 def _check_routes(key: Key, authority: AuthorityConfig) -> Iterator[Fault]:

@@ -2,7 +2,6 @@
 loaded.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,13 +36,12 @@ from adapter.config.values import (
     Oin,
     Party,
     freeze,
+    is_bucket_url,
     resolve,
 )
 from adapter.pki import strip_suffix
 from adapter.verzoek import DEFAULT_ROOTS, NotificationRules, known_doel
 from cpa import PartyId
-
-_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
 
 
 class Environment(StrEnum):
@@ -83,7 +81,9 @@ class _Section(BaseModel):
 
 
 class S3Config(_Section):
-    """``[store.s3]``: how to get into the object store; what is not set here, the environment or the machine tells."""
+    """``[store.s3]``, and part of the table of an s3 sink: how to get into the object store; what is not set here, the
+    environment or the machine tells.
+    """
 
     endpoint: str | None = None
     region: str | None = None
@@ -131,7 +131,7 @@ class StoreConfig(_Section):
     @field_validator("payloads")
     @classmethod
     def _known_place(cls, value: str) -> str:
-        if value != "file" and not _BUCKET.fullmatch(value):
+        if value != "file" and not is_bucket_url(value):
             raise ValueError('is not a place for payloads; write "file" or "s3://bucket/prefix"')
         return value
 

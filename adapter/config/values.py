@@ -33,6 +33,7 @@ _SPANS = {
     "d": timedelta(days=1),
 }
 _RATE = re.compile(r"(\d{1,6}) ?/ ?(s|m|h)")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
 _MAX_DAYS = 3650
 _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -213,6 +214,18 @@ def listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def is_bucket_url(text: str) -> bool:
+    """Whether this names a bucket of an object store, with or without a prefix in it."""
+    return _BUCKET.fullmatch(text) is not None
+
+
+def check_bucket_url(text: str) -> str:
+    """Accept a bucket of an object store, with or without a prefix; without a slash at its end."""
+    if not is_bucket_url(text):
+        raise ValueError('is not a place in an object store; write "s3://bucket/prefix"')
+    return text.rstrip("/")
+
+
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[float, BeforeValidator(parse_rate)]
@@ -221,6 +234,7 @@ ConfigPath = Annotated[Path, AfterValidator(resolve)]
 Name = Annotated[str, AfterValidator(check_name)]
 Oin = Annotated[str, AfterValidator(check_oin)]
 Party = Annotated[str, AfterValidator(check_party)]
+BucketUrl = Annotated[str, AfterValidator(check_bucket_url)]
 Network = Annotated[str, AfterValidator(check_network)]
 ElementName = Annotated[str, AfterValidator(check_element_name)]
 ElementPaths = Annotated[

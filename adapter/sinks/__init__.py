@@ -7,8 +7,9 @@ from adapter.sinks.directory import DIRECTORY, DirectoryOptions, DirectorySink
 from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
 from adapter.sinks.routes import route_problems
+from adapter.sinks.s3 import S3, S3Options
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, MAILBOX)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, MAILBOX)
 """The types of the adapter itself."""
 
 
@@ -20,12 +21,14 @@ def sink_types() -> tuple[SinkType[Any], ...]:
 __all__ = [
     "DIRECTORY",
     "MAILBOX",
+    "S3",
     "SINK_TYPES",
     "DirectoryOptions",
     "DirectorySink",
     "Disk",
     "MailboxOptions",
     "MailboxSink",
+    "S3Options",
     "mailboxes",
     "route_problems",
     "sink_types",

@@ -24,7 +24,6 @@ one finds that it is gone.
 
 import asyncio
 import errno
-import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -44,16 +43,15 @@ from adapter.delivery import (
     SinkProblem,
     SinkType,
     Temporary,
-    is_same_delivery,
     manifest_bytes,
 )
 from adapter.observe import get_logger
 from adapter.sinks.disk import Disk
+from adapter.sinks.layout import MANIFEST, is_manifest_of, unsafe_reason
 from adapter.store import LeaseLost
 
 log = get_logger(__name__)
 
-MANIFEST = "manifest.json"
 _STAGED = "staged"
 _BATCH = 1024 * 1024  # one hop to a thread per MiB; also all that is in memory of a file
 _STUCK = 5.0  # seconds after which a step that should end says that it does not
@@ -83,7 +81,7 @@ class DirectorySink:
         ContentDamaged and ContentUnavailable, from reading a file, pass through; an error of the file system is
         Temporary.
         """
-        reason = _unsafe(handover)
+        reason = unsafe_reason(handover)
         if reason is not None:
             return Permanent(reason)
         try:
@@ -203,7 +201,7 @@ class DirectorySink:
             return None
         wanted = manifest_bytes(handover.manifest)
         found = self._disk.read(target / MANIFEST, 2 * len(wanted))
-        if found is not None and is_same_delivery(_parsed(found), handover.manifest):
+        if found is not None and is_manifest_of(found, handover):
             self._disk.sync_directory(self.path)
             return Delivered(str(target))
         return Permanent(f"{target} exists and is not this delivery: move it away, then retry")
@@ -258,26 +256,6 @@ DIRECTORY: SinkType[DirectoryOptions] = SinkType(
 )
 
 
-def _unsafe(handover: Handover) -> str | None:
-    """Why the names of a handover cannot be used; None when they can. They were made safe before: this is the
-    last door.
-    """
-    if not _is_plain(handover.key):
-        return f"{handover.key!r} cannot be the name of a directory"
-    seen = {MANIFEST}
-    for file in handover.files:
-        if not all(_is_plain(part) for part in file.path.split("/")):
-            return f"{file.path!r} cannot be the path of a file"
-        if file.path.casefold() in seen:
-            return f"{file.path!r} is the path of two files"
-        seen.add(file.path.casefold())
-    return None
-
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
-
-
 def _directories(handover: Handover) -> list[PurePosixPath]:
     """The directories that files need, each after the one it is in."""
     parents = {parent for file in handover.files for parent in PurePosixPath(file.path).parents}
@@ -296,14 +274,6 @@ async def _batches(content: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[
                 batch, size = [], 0
     if batch:
         yield batch
-
-
-def _parsed(content: bytes) -> object:
-    try:
-        parsed: object = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return parsed
 
 
 _FIXES: Mapping[tuple[int, ...], str] = {

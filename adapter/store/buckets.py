@@ -1,20 +1,28 @@
 """Getting into a bucket of an S3-compatible object store: opening it, and what its errors mean to an operator."""
 
+import asyncio
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import obstore
+from cryptography.x509 import load_pem_x509_certificates
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from adapter.config import OutgoingConfig, S3Config
+from adapter.observe import get_logger
+from adapter.store.problems import StoreProblem
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
     from obstore.store import S3Config as AccessConfig
+
+log = get_logger(__name__)
 
 PART: Final = 5 * 1024 * 1024
 """Octets of a part of an upload: the smallest that S3 takes. 10,000 of them are the largest object: 48 GiB."""
@@ -34,6 +42,9 @@ _RETRIES: Final["RetryConfig"] = {
 }
 """Short hiccups are waited out here; for longer ones a partner comes again, and a job is tried again."""
 
+_TIDYING: Final = 10.0
+"""Seconds that the removal of what nobody needs may hold up who waits for an answer."""
+
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 
@@ -44,6 +55,7 @@ _FIXES: Final = {
     "RequestTimeTooSkewed": "set the clock of this host (NTP)",
     "PermanentRedirect": "correct region {options}",
     "AuthorizationHeaderMalformed": "correct region {options}",
+    "NotImplemented": "it must know conditional writes (If-None-Match): use a version of the store that does",
 }
 _RIGHTS: Final = (
     "check the keys, and allow GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket there"
@@ -111,7 +123,28 @@ def open_bucket(place: BucketPlace, settings: S3Config, outgoing: OutgoingConfig
         )
     except (OSError, ValueError, BaseError) as error:
         reason = str(error).partition("\n")[0]
-        raise BucketProblem(f"{place.place} cannot be used: {reason}; correct it {place.options}") from error
+        raise BucketProblem(
+            f"{place.place} cannot be used: {reason}; correct the options {place.options}"
+        ) from error
+
+
+async def abandon(upload: "obstore.AsyncWritableFile") -> None:
+    """End an upload before its end: there will be no object. Raises what the library raises."""
+    await upload.__aexit__(StoreProblem, StoreProblem("discarded"), None)
+
+
+async def tidied(work: Awaitable[None], place: str, action: str) -> None:
+    """Wait for the end of an upload to `place` that nobody needs; when that takes too long, or fails, it is left."""
+    try:
+        async with asyncio.timeout(_TIDYING):
+            await work
+    except (*TROUBLE, StoreProblem, TimeoutError) as problem:
+        log.warning(
+            "an upload that nobody needs could not be ended; the lifecycle rule of the bucket ends it",
+            action=action,
+            place=place,
+            reason=str(problem).partition("\n")[0],
+        )
 
 
 def _access(place: BucketPlace, settings: S3Config) -> "AccessConfig":
@@ -139,7 +172,14 @@ def _client(place: BucketPlace, settings: S3Config, outgoing: OutgoingConfig) ->
         client["proxy_url"] = outgoing.proxy
         client["proxy_excludes"] = ",".join([*outgoing.no_proxy, _METADATA])
     if settings.roots is not None:
-        client["root_certificate"] = _read_file(place, "roots", settings.roots)
+        roots = _read_file(place, "roots", settings.roots)
+        try:
+            load_pem_x509_certificates(roots.encode())
+        except ValueError as error:
+            raise BucketProblem(
+                f"{settings.roots} has no certificate in PEM; correct roots {place.options}"
+            ) from error
+        client["root_certificate"] = roots
     return client
 
 

@@ -20,8 +20,7 @@ from typing import Final
 import obstore
 from obstore.store import S3Store
 
-from adapter.observe import get_logger
-from adapter.store.buckets import PART, TROUBLE, BucketPlace
+from adapter.store.buckets import PART, TROUBLE, BucketPlace, abandon, tidied
 from adapter.store.problems import SpoolUnavailable, StoreProblem
 from adapter.store.spool import (
     INLINE_LIMIT,
@@ -36,8 +35,6 @@ from adapter.store.spool import (
     to_the_end,
 )
 
-log = get_logger(__name__)
-
 RANGE: Final = 2 * 1024 * 1024
 """Octets that are read in one request."""
 
@@ -46,9 +43,6 @@ UPLOADS: Final = 32
 
 _PAGE: Final = 500
 _WAIT: Final = 30.0
-_TIDYING: Final = 10.0
-"""Seconds that the removal of what nobody needs may hold up who waits for an answer."""
-
 _OWN = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 
 
@@ -216,15 +210,7 @@ class ObjectWriter(SpoolWriter):
         if self._upload is None:
             return
         try:
-            async with asyncio.timeout(_TIDYING):
-                await self._remove(self._upload)
-        except (*TROUBLE, SpoolUnavailable, TimeoutError) as problem:
-            log.warning(
-                "an upload that nobody needs could not be ended; the lifecycle rule of the bucket ends it",
-                action="spool.upload_left",
-                place=self._spool.place_of(self._key),
-                reason=str(problem).partition("\n")[0],
-            )
+            await tidied(self._remove(self._upload), self._spool.place_of(self._key), "spool.upload_left")
         finally:
             self._spool._uploads.release()
 
@@ -232,7 +218,7 @@ class ObjectWriter(SpoolWriter):
         if self._closing:  # it may have been completed, though nobody could tell us
             await self._spool.delete_keys([self._key])
         else:
-            await upload.__aexit__(StoreProblem, StoreProblem("discarded"), None)
+            await abandon(upload)
 
     async def _begin(self) -> "obstore.AsyncWritableFile":
         try:

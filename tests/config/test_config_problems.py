@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,6 +212,31 @@ def test_two_authorities_may_not_share_a_directory(problems: Problems, small: st
         "authorities.d/dorp.toml: sinks.hier.path: link/stad is also the path of a sink of authority stad; "
         "give each authority its own",
     )
+
+
+def in_bucket(text: str, url: str) -> str:
+    """A configuration of which the sink delivers into a bucket instead of a directory."""
+    directory = re.compile(r'type = "directory"(\n|, )path = "[^"]+"')
+    return directory.sub(rf'type = "s3"\1url = "{url}"', text)
+
+
+def test_two_authorities_may_not_share_a_place_in_a_bucket(problems: Problems, small: str) -> None:
+    other = {"authorities.d/dorp.toml": in_bucket(DORP, "s3://verzoeken/hier/")}
+    assert problems(in_bucket(small, "s3://verzoeken/hier"), more=other) == (
+        "authorities.d/dorp.toml: sinks.hier.url: s3://verzoeken/hier/ is also the url of a sink of authority stad; "
+        "give each authority its own",
+    )
+
+
+def test_two_authorities_may_share_a_bucket(load: Load, small: str) -> None:
+    other = {"authorities.d/dorp.toml": in_bucket(DORP, "s3://verzoeken/dorp")}
+    load(in_bucket(small, "s3://verzoeken/stad"), more=other)
+
+
+def test_a_sink_does_not_deliver_where_payloads_are_kept(problems: Problems, small: str) -> None:
+    store = '\n[store]\npayloads = "s3://verzoeken/stad/"\n'
+    (found,) = problems(in_bucket(small, "s3://verzoeken/stad") + store)
+    assert found.endswith("s3://verzoeken/stad is also [store] payloads; deliver to another bucket or prefix")
 
 
 @pytest.mark.parametrize("environment", ["pre", "prod"])

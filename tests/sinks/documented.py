@@ -4,12 +4,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from adapter.config import Config, load_config
 from adapter.delivery import ConfiguredSink, SinkContext, make_sink
-from adapter.pki import ThrowawayPki
+from adapter.pki import IssuedCertificate, ThrowawayPki
 from adapter.sinks import SINK_TYPES
 from tests.sinks.handovers import make_context
 
@@ -53,7 +54,7 @@ class DocumentedSink:
 
     def restore(self) -> None:
         """Put the files that the table names in their places, each with what belongs in one of its name."""
-        certificate = self.pki.issue("Voorbeeldstad", "00000001001100415000")
+        certificate = _certificate(self.pki)
         keyed = {path.with_suffix("") for path in self.files() if path.suffix == ".key"}
         for path in self.files():
             if path.with_suffix("") in keyed:
@@ -72,7 +73,7 @@ def load_documented(configuration: str, directory: Path, pki: ThrowawayPki) -> t
     config = load_config(path, {})
     ((authority, settings),) = config.authorities.items()
     ((name, table),) = settings.sinks.items()
-    keys = pki.issue("Voorbeeldstad", settings.oin).key_pair(directory / "own", "own")
+    keys = _certificate(pki).key_pair(directory / "own", "own")
     context = make_context(
         directory,
         authority=authority,
@@ -85,6 +86,11 @@ def load_documented(configuration: str, directory: Path, pki: ThrowawayPki) -> t
     sink = DocumentedSink(name, table, context, pki)
     sink.restore()
     return config, sink
+
+
+@cache
+def _certificate(pki: ThrowawayPki) -> IssuedCertificate:
+    return pki.issue("Voorbeeldstad", "00000001001100415000")
 
 
 def _paths(value: Any) -> Iterator[Path]:

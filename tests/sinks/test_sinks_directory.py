@@ -15,6 +15,8 @@ from adapter.sinks import SINK_TYPES, DirectoryOptions, DirectorySink, Disk
 from tests.memory import measured_peak
 from tests.sinks.handovers import MemoryCheckpoint, make_context, make_file, make_handover
 
+KNOWN = " or ".join(sorted(one.name for one in SINK_TYPES))
+
 
 def sink_at(place: Path, disk: Disk | None = None) -> DirectorySink:
     return DirectorySink(DirectoryOptions(path=place), disk)
@@ -297,7 +299,7 @@ def test_a_table_of_the_configuration_becomes_a_sink(place: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({"path": "/a"}, "archief: type: must say what kind of sink this is: directory or mailbox"),
+        ({"path": "/a"}, f"archief: type: must say what kind of sink this is: {KNOWN}"),
         (
             {"type": "directry", "path": "/a"},
             "archief: type: unknown sink type 'directry'; did you mean 'directory'?",
