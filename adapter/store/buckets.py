@@ -51,6 +51,7 @@ _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 _FIXES: Final = {
     "NoSuchBucket": "make the bucket, or correct {url}",
     "InvalidAccessKeyId": "correct access_key {options}",
+    "XAdminUserNotFound": "correct access_key {options}",  # the same, of versitygw
     "SignatureDoesNotMatch": "correct the secret key, or the region, {options}",
     "RequestTimeTooSkewed": "set the clock of this host (NTP)",
     "PermanentRedirect": "correct region {options}",

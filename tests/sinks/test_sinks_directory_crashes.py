@@ -4,7 +4,7 @@
 import asyncio
 import errno
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -14,7 +14,7 @@ import pytest
 
 from adapter.delivery import Delivered, Handover, Outcome, Temporary
 from adapter.sinks import DirectoryOptions, DirectorySink, Disk
-from adapter.store import LeaseLost
+from tests.sinks.fence import Fence, FencedCheckpoint
 from tests.sinks.handovers import MemoryCheckpoint, SimulatedCrash, make_file, make_handover
 
 OPERATIONS = (
@@ -226,35 +226,6 @@ async def test_staged_with_the_name_taken_by_an_equal_delivery_keeps_one(
     (place.parent / "aside").rename(place / make().key)
     assert isinstance(await attempt(place, checkpoint), Delivered)
     assert [path.name for path in place.iterdir()] == [make().key]
-
-
-class Fence:
-    """The checkpoints of the attempts at one delivery, of which the store takes only those of the last."""
-
-    def __init__(self) -> None:
-        self.steps: dict[str, Mapping[str, Any]] = {}
-        self.newest = 0
-
-    def attempt(self) -> "FencedCheckpoint":
-        self.newest += 1
-        return FencedCheckpoint(self, self.newest)
-
-
-class FencedCheckpoint(MemoryCheckpoint):
-    def __init__(self, fence: Fence, number: int) -> None:
-        super().__init__()
-        self._fence = fence
-        self.number = number
-        self.steps = dict(fence.steps)
-        self.committed: Callable[[], Awaitable[None]] | None = None
-
-    async def set(self, step: str, value: Mapping[str, Any]) -> None:
-        if self.number != self._fence.newest:
-            raise LeaseLost("another has it")
-        self._fence.steps[step] = value
-        await super().set(step, value)
-        if self.committed is not None:
-            await self.committed()
 
 
 class StandingStill:
