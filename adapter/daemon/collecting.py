@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
 from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
 from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
-from adapter.stam import CollectSettings, DirectPaths, DsoSettings, LinkRules, VerzoekAfhandelen
+from adapter.stam import (
+    CollectSettings,
+    DirectPaths,
+    DsoSettings,
+    LinkRules,
+    VerzoekAfhandelen,
+    dso_lane,
+)
+from adapter.work import Limits
 
 Source = tuple[VerzoekAfhandelen, CollectSettings]
 
@@ -32,6 +40,7 @@ class Sources:
     clock: Callable[[], datetime]
     _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
+    _throttles: dict[str, Throttle] = field(default_factory=dict)
     _clients: list[HttpClient] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -51,6 +60,24 @@ class Sources:
             self._made[authority] = self._make(authority, settings.oin, settings.dso)
         return self._made[authority]
 
+    def rooms(self) -> Mapping[str, int]:
+        """How many jobs may run in the lanes of sources, where that is not as in every lane: none of one that rests.
+
+        Who asks for more requests at a time gets as many verzoeken, which may have one file each.
+        """
+        usual = Limits().lane
+        rooms = {
+            dso_lane(name): settings.dso.concurrency
+            for name, settings in self.config.authorities.items()
+            if settings.dso is not None and settings.dso.concurrency > usual
+        }
+        return rooms | {dso_lane(name): 0 for name, one in self._throttles.items() if one.left}
+
+    def next_change(self) -> datetime | None:
+        """When the first of the sources that rest may be asked again; None where none rests."""
+        left = [one.left for one in self._throttles.values() if one.left]
+        return self.clock() + min(left) if left else None
+
     async def close(self) -> None:
         """Close every client."""
         for client in self._clients:
@@ -58,13 +85,15 @@ class Sources:
 
     def _make(self, authority: str, oin: str, dso: DsoConfig) -> Source:
         access = self._access[authority]
+        throttle = Throttle(f"Verzoek afhandelen for {authority}", dso.concurrency, dso.rate)
+        self._throttles[authority] = throttle
         host = urlsplit(dso.url).hostname or ""
         http = self._http(dso, access, host, frozenset({host, *(_host(one) for one in dso.hosts)}))
         client = VerzoekAfhandelen(
             http,
             _settings(oin, dso, access),
             self.clock,
-            Throttle(f"Verzoek afhandelen for {authority}", dso.concurrency, dso.rate),
+            throttle,
             self._tokens(dso, access),
         )
         return client, CollectSettings()

@@ -48,7 +48,7 @@ from adapter.store import (
     open_spool,
     remove_leftovers,
 )
-from adapter.work import Handler, Limits, RetryPolicy, Timing, Worker, utc_now
+from adapter.work import Handler, JoinedRooms, Limits, RetryPolicy, Timing, Worker, utc_now
 
 log = get_logger(__name__)
 
@@ -161,7 +161,7 @@ class Daemon:
                 config.limits.delivery_time,
             ),
         }
-        worker = self._worker(db, handlers, clock, sinks)
+        worker = self._worker(db, handlers, clock, sinks, sources)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
         self._background(clock.watch(), "clock")
@@ -208,15 +208,18 @@ class Daemon:
             self._closing.push_async_callback(one.sink.close)
         return sinks
 
-    def _worker(self, db: Database, handlers: dict[str, Handler], clock: StoreClock, sinks: Sinks) -> Worker:
+    def _worker(
+        self, db: Database, handlers: dict[str, Handler], clock: StoreClock, sinks: Sinks, sources: Sources
+    ) -> Worker:
         retries = self.config.retries
         limits = Limits(self.config.limits.concurrency)
+        lanes = JoinedRooms((SinkRooms(sinks, limits.lane), sources))
         return Worker(
             db,
             handlers,
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=clock,
-            limits=replace(limits, lanes=SinkRooms(sinks, limits.lane)),
+            limits=replace(limits, lanes=lanes),
             timing=self.materials.timing,
             observer=JobCounter(self.metrics),
             exclusive=not is_shared(self.config.store.url),

@@ -62,6 +62,11 @@ class Throttle:
             await self._begin()
             yield
 
+    @property
+    def left(self) -> timedelta:
+        """For how long the server is to be left alone yet."""
+        return timedelta(seconds=max(0.0, self._rests_until - self._now()))
+
     def rest(self, span: timedelta) -> None:
         """Give out no turn for so long; a rest that ends later stays."""
         until = self._now() + span.total_seconds()
@@ -77,10 +82,10 @@ class Throttle:
 
     def _rest_left(self) -> float:
         """For how many seconds the server is to be left alone. Raises Resting where that is long."""
-        left = max(0.0, self._rests_until - self._now())
-        if left > PATIENCE.total_seconds():
-            raise Resting(self._name, timedelta(seconds=left))
-        return left
+        left = self.left
+        if left > PATIENCE:
+            raise Resting(self._name, left)
+        return left.total_seconds()
 
     def _token_missing(self) -> float:
         """In how many seconds there is a token, when nobody takes one."""

@@ -1,7 +1,7 @@
 """STAM: collecting a verzoek from Verzoek afhandelen, and asking for missed ones."""
 
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen
-from adapter.stam.collect import Collector, CollectSettings, SinkFor, collect_job, deliver_job
+from adapter.stam.collect import Collector, CollectSettings, SinkFor, collect_job, deliver_job, dso_lane
 from adapter.stam.download import Downloaded
 from adapter.stam.problems import FetchProblem
 from adapter.stam.progress import Progress
@@ -43,6 +43,7 @@ __all__ = [
     "VerzoekZoeken",
     "collect_job",
     "deliver_job",
+    "dso_lane",
     "judge",
     "read_references",
 ]

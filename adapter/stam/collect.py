@@ -82,6 +82,11 @@ SourceFor = Callable[[str], tuple[VerzoekAfhandelen, CollectSettings] | None]
 """Where the authority with this name collects from; None when it is not configured to."""
 
 
+def dso_lane(authority: str) -> str:
+    """The lane of everything that is asked of Verzoek afhandelen for an authority."""
+    return f"dso:{authority}"
+
+
 def collect_job(authority: str, sink: str, verzoeknummer: str, announced: str | None = None) -> NewJob:
     """The job that collects a verzoek; `announced` is the volgnummer that a notification gave.
 
@@ -89,7 +94,7 @@ def collect_job(authority: str, sink: str, verzoeknummer: str, announced: str | 
     """
     return NewJob(
         JobKind.COLLECT,
-        f"dso:{authority}",
+        dso_lane(authority),
         holds_key=_order_key(authority, sink, verzoeknummer),
         position=position_of(announced) if announced else None,
     )

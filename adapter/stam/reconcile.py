@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from adapter.observe import Metrics, bound, get_logger
 from adapter.stam.client import VerzoekAfhandelen
-from adapter.stam.collect import collect_job
+from adapter.stam.collect import collect_job, dso_lane
 from adapter.stam.problems import FetchProblem
 from adapter.stam.search import Area, Hit, Question, SearchResult, SearchSettings, VerzoekZoeken
 from adapter.store import (
@@ -139,7 +139,7 @@ class Reconciler:
         await self._db.write(drop_schedules, JobKind.RECONCILE, tuple(self._plans))
         for name, plan in self._plans.items():
             first = now + min(plan.every, FIRST_WITHIN) * self._chance(0, 1)
-            job = NewJob(JobKind.RECONCILE, f"dso:{name}", f"reconcile:{name}", first)
+            job = NewJob(JobKind.RECONCILE, dso_lane(name), f"reconcile:{name}", first)
             if await self._db.write(keep_schedule, job, name, now + _longest(plan.every), now):
                 log.info(
                     "reconciliation begins",

@@ -99,6 +99,21 @@ class FixedRooms:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedRooms:
+    """The limits that several tell, each of lanes of its own."""
+
+    parts: tuple[LaneRooms, ...]
+
+    def rooms(self) -> Mapping[str, int]:
+        """All limits."""
+        return {lane: room for part in self.parts for lane, room in part.rooms().items()}
+
+    def next_change(self) -> datetime | None:
+        """When the first of them changes."""
+        return min(filter(None, (part.next_change() for part in self.parts)), default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How many jobs run at a time: in all, and in one lane unless `lanes` says otherwise for it."""
 

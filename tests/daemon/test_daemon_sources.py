@@ -183,6 +183,26 @@ async def test_one_that_is_asked_to_wait_leaves_the_source_alone_for_all_its_ver
         await fetch(place, dorp, "dorp")
 
 
+async def test_nothing_is_taken_up_for_a_source_while_it_rests(place: Place) -> None:
+    await place.serve()
+    sources = place.sources()
+    client = client_of(sources, "stad")
+    assert (dict(sources.rooms()), sources.next_change()) == ({}, None)
+    place.faults.unavailable = 1
+    place.faults.retry_after = timedelta(minutes=5)
+    await problem_of(client.find(NUMBERS["stad"]))
+    assert dict(sources.rooms()) == {"dso:stad": 0}
+    change = sources.next_change()
+    assert change is not None
+    assert timedelta(minutes=4) < change - datetime.now(UTC) <= timedelta(minutes=5)
+
+
+async def test_who_may_ask_more_at_a_time_collects_more_verzoeken_at_a_time(place: Place) -> None:
+    await place.serve()
+    assert dict(place.sources("concurrency = 20").rooms()) == {"dso:stad": 20, "dso:dorp": 20}
+    assert dict(place.sources("concurrency = 1").rooms()) == {}
+
+
 async def test_a_refusal_without_a_time_rests_nobody(place: Place) -> None:
     await place.serve()
     client = client_of(place.sources(), "stad")
