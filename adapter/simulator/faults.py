@@ -64,6 +64,7 @@ class Faults:
     lose_notifications: int = 0
     hold_notifications: int = 0
     silence: int = 0
+    _was_cut: set[str] = field(default_factory=set)
     _changes: Counter[str] = field(default_factory=Counter)
 
     def concerns(self, fault: str, document_id: str) -> bool:
@@ -94,10 +95,12 @@ class Faults:
 
     def take_cut(self, document_id: str) -> bool:
         """Whether this download breaks off; each document does so once."""
-        if document_id not in self.cut:
-            return False
-        self.cut.discard(document_id)
-        return True
+        if document_id in self.cut:
+            self.cut.discard(document_id)
+            return True
+        is_new = EVERY in self.cut and document_id not in self._was_cut
+        self._was_cut.add(document_id)
+        return is_new
 
     def take_duplicate_notification(self) -> bool:
         """Whether the next notification goes out twice; counts it."""

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import Result
 
 from adapter.pki import ThrowawayPki
-from adapter.simulator import AgreementPlan, World, create_world
+from adapter.simulator import DEFAULT_BASE, AgreementPlan, World, create_world
 from adapter.store import migrate
 
 Cli = Callable[..., Result]
@@ -276,3 +276,22 @@ def test_an_agreement_that_was_added_is_checked_too(cli: Cli, world: World) -> N
     result = cli("check", "--config", world.config)
     assert "added on" in result.stdout
     assert "stam-adapter cpa add" not in result.stdout
+
+
+SECRETS = """
+api_key_file = "apikey"
+oauth = { token_url = "https://login.example/token", client_id = "wij", client_secret_file = "secret" }
+"""
+
+
+def test_the_secrets_of_verzoek_afhandelen_are_looked_at(cli: Cli, world: World) -> None:
+    edit(world, f'{DEFAULT_BASE}"\n', f'{DEFAULT_BASE}"{SECRETS}')
+    (world.directory / "apikey").write_text("een-sleutel\n")
+    code, found = errors(cli, world)
+    assert code != 0
+    assert "oauth.client_secret_file: " in found
+    assert "secret cannot be read (No such file or directory); check the path and its rights" in found
+    assert "api_key_file" not in found
+    (world.directory / "secret").write_text("een-geheim")
+    assert errors(cli, world) == (0, "")
+    assert "een-geheim" not in cli("check", "--config", world.config).stdout

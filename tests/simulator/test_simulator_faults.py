@@ -122,6 +122,15 @@ async def test_a_part_breaks_off_half_way_too(start: Start) -> None:
         await (await client.get(document_of(api), headers={"Range": "bytes=100-"})).read()
 
 
+async def test_every_document_can_break_off_once(start: Start) -> None:
+    api, client = await start()
+    api.faults.cut.add("*")
+    for path in (document_of(api), f"{ONE}/xml"):
+        with pytest.raises(ClientPayloadError):
+            await (await client.get(path)).read()
+        assert (await (await client.get(path)).read()) != b""
+
+
 async def test_size_and_digest_are_announced_when_told_so(start: Start) -> None:
     api, client = await start(announces=True)
     digest = hashlib.sha256(octets_of(api))
