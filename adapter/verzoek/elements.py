@@ -20,7 +20,7 @@ def local_name(element: etree._Element) -> str:
 
 def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
     """The direct children with this local name, in document order."""
-    return (child for child in element if local_name(child) == name)
+    return element.iterchildren(f"{{*}}{name}")
 
 
 def child(element: etree._Element | None, *path: str) -> etree._Element | None:
@@ -34,7 +34,7 @@ def child(element: etree._Element | None, *path: str) -> etree._Element | None:
 
 def first_descendant(element: etree._Element, name: str) -> etree._Element | None:
     """The first element below `element`, in document order, with this local name."""
-    return next((found for found in element.iterdescendants() if local_name(found) == name), None)
+    return next(element.iterdescendants(f"{{*}}{name}"), None)
 
 
 def text_of(element: etree._Element | None) -> str | None:

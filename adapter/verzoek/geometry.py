@@ -24,6 +24,7 @@ Ring = tuple[Position, ...]
 
 _EPSG = re.compile(r"EPSG.*[:/#](\d+)$", re.ASCII | re.IGNORECASE)
 _WORLD: Final = (180.0, 90.0)
+_RD_REACH: Final = (1e7, 1e7)  # far wider than the country: what lies outside is another reference system
 _CORNERS = 3
 
 
@@ -216,8 +217,9 @@ def _positions(element: etree._Element, crs: Crs, before: int, *, is_swapped: bo
         raise GeometryProblem(f"the surface has more than {MAX_POSITIONS} positions")
     pairs = zip(numbers[0::dimension], numbers[1::dimension], strict=True)
     found = [(second, first) if is_swapped else (first, second) for first, second in pairs]
-    if crs.is_geographic and any(abs(x) > _WORLD[0] or abs(y) > _WORLD[1] for x, y in found):
-        raise GeometryProblem("a position lies outside the world")
+    width, height = _WORLD if crs.is_geographic else _RD_REACH
+    if any(abs(x) > width or abs(y) > height for x, y in found):
+        raise GeometryProblem(f"a position lies outside of what {crs} covers")
     return found
 
 

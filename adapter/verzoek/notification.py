@@ -119,14 +119,8 @@ def _first_on(root: etree._Element, paths: Sequence[str]) -> etree._Element | No
 
 def _on_path(root: etree._Element, path: str) -> etree._Element | None:
     *above, name = path.split("/")
-    return next(
-        (
-            element
-            for element in root.iterdescendants()
-            if local_name(element) == name and _is_below(element, above)
-        ),
-        None,
-    )
+    found = root.iterdescendants(f"{{*}}{name}")
+    return next((element for element in found if _is_below(element, above)), None)
 
 
 def _is_below(element: etree._Element, names: Sequence[str]) -> bool:

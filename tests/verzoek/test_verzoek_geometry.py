@@ -120,7 +120,8 @@ def test_the_middle_of_a_ring_without_area_is_the_mean_of_its_corners() -> None:
         (f'<pos srsName="{RD}">1</pos>', "1 numbers"),
         (f'<pos srsName="{RD}">1 2 3 4</pos>', "not one position"),
         (f'<pos srsName="{RD}" srsDimension="0">1 2</pos>', "'0'"),
-        (f'<pos srsName="{ETRS89}">155000 463000</pos>', "outside the world"),
+        (f'<pos srsName="{ETRS89}">155000 463000</pos>', "outside of what ETRS89"),
+        (f'<pos srsName="{RD}">1e300 463000</pos>', "outside of what RD"),
     ],
 )
 def test_a_point_that_cannot_be_read_says_why(pos: str, reason: str) -> None:
