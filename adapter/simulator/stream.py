@@ -18,6 +18,7 @@ from adapter.verzoek import Doel, VerzoekType
 OTHER_DIENST: Final = "00000099000000005000"
 """A behandeldienst of the test series that is nobody's: what it handles comes to the bevoegd gezag as a copy."""
 
+_MOST_OPEN: Final = 20  # a stream may run for days: older verzoeken are left alone
 _TYPES: Final = tuple(VerzoekType)
 _NEW: Final = frozenset({Doel.INITIEREN, Doel.CONCEPTVERZOEK})
 
@@ -66,7 +67,7 @@ class VerzoekStream:
             )
         )
         self._project = verzoek.spec.project_id
-        self._open.append(verzoek)
+        self._open = [*self._open, verzoek][-_MOST_OPEN:]
         return verzoek
 
     def _supplement(self) -> SimulatedVerzoek:

@@ -65,6 +65,14 @@ def test_some_share_a_project_are_copies_or_have_names_that_are_long_or_hostile(
     assert any(tuple(d.spec.bestandsnaam for d in each.documents) == HOSTILE_NAMES for each in sent)
 
 
+def test_a_stream_that_runs_for_long_leaves_old_verzoeken_alone() -> None:
+    created: list[str] = []
+    for each in messages(300):
+        if each.spec.volgnummer == "000":
+            created.append(each.verzoeknummer)
+        assert each.verzoeknummer in created[-60:]
+
+
 def test_the_same_stream_makes_the_same_messages() -> None:
     assert [each.xml for each in messages(12)] == [each.xml for each in messages(12)]
 
