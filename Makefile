@@ -35,6 +35,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples/sink/src
 
 # a file of tests runs in one process, since what it needs (a server, a world) is made once for all of it
 unit: $(STAMP)

@@ -23,7 +23,7 @@ from adapter.daemon import effective_policy, sink_context
 from adapter.delivery import SinkContext, SinkProblem, make_sink
 from adapter.observe import configure_logs
 from adapter.pki import KeyPair
-from adapter.sinks import route_problems, sink_types
+from adapter.sinks import route_problems, sink_types, unusable_types
 from adapter.store import (
     SchemaStatus,
     SpoolUnavailable,
@@ -120,6 +120,8 @@ def _check_extent(config: Config) -> Iterator[Line]:
             yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
     for text in route_problems(config, sink_types()):
         yield wrong("route", text.split(".")[1], text)
+    for kind, text in unusable_types():
+        yield warning("sink type", kind, text)
 
 
 def _check_database(config: Config) -> Line:

@@ -20,7 +20,7 @@ from adapter.delivery.contract import (
 )
 from adapter.delivery.deliverer import Deliverer, SinkLookup, StoreCheckpoint
 from adapter.delivery.handover import payload_paths
-from adapter.delivery.installed import installed_types
+from adapter.delivery.installed import InstalledType, installed, installed_types
 from adapter.delivery.making import ConfiguredSink, make_sink
 from adapter.delivery.manifest import (
     is_same_delivery,
@@ -47,6 +47,7 @@ __all__ = [
     "Deliverer",
     "Handover",
     "HandoverFile",
+    "InstalledType",
     "OptionPath",
     "Outcome",
     "Permanent",
@@ -61,6 +62,7 @@ __all__ = [
     "StoreCheckpoint",
     "Temporary",
     "delivery_name",
+    "installed",
     "installed_types",
     "is_same_delivery",
     "make_sink",

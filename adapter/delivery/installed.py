@@ -1,10 +1,12 @@
 """The types of sinks that other packages bring, by entry points of the group `stam_adapter.sinks`.
 
-An entry point names a SinkType. One that cannot be used is told of when something asks for its type, and harms nobody
-else.
+An entry point names a SinkType. One that cannot be used harms nobody else: `check` warns of it, and a configuration
+that asks for it is told why.
 """
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, NoReturn
 
@@ -14,42 +16,78 @@ from adapter.delivery.options import SinkOptions
 GROUP: Final = "stam_adapter.sinks"
 
 
+@dataclass(frozen=True, slots=True)
+class InstalledType:
+    """What an entry point brings: its name, and the type, or why that cannot be used."""
+
+    name: str
+    found: SinkType[Any] | None
+    problem: str | None
+
+
 def installed_types(taken: Iterable[str]) -> tuple[SinkType[Any], ...]:
-    """The types of other packages, under the names of their entry points; names in `taken` are the adapter's own."""
+    """The types of other packages, under the names of their entry points; names in `taken` are the adapter's own.
+
+    One that cannot be used is a type that refuses every configuration, except where another has its name.
+    """
     own = set(taken)
-    return tuple(_loaded(entry, own) for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name))
+    return tuple(
+        one.found or _refusing(one.name, one.problem or "") for one in installed(own) if one.name not in own
+    )
 
 
-def _loaded(entry: EntryPoint, own: set[str]) -> SinkType[Any]:
-    package = entry.dist.name if entry.dist is not None else "a package"
-    where = f"entry point {entry.name!r} of {package}"
-    if entry.name in own:
-        return _unusable(
-            f"{package}:{entry.name}", f"{where} has the name of a type that the adapter has itself"
-        )
+def installed(taken: Iterable[str]) -> tuple[InstalledType, ...]:
+    """What other packages bring, usable or not; one for each name, and for each time that a name in `taken` is used."""
+    own = set(taken)
+    by_name: dict[str, list[EntryPoint]] = defaultdict(list)
+    for entry in entry_points(group=GROUP):
+        by_name[entry.name].append(entry)
+    return tuple(one for name in sorted(by_name) for one in _of_name(name, by_name[name], own))
+
+
+def _of_name(name: str, entries: list[EntryPoint], own: set[str]) -> Iterator[InstalledType]:
+    if name in own:
+        for entry in entries:
+            problem = f"{_where(entry)} has the name of a type that the adapter has itself, which is used"
+            yield InstalledType(name, None, problem)
+    elif len(entries) > 1:
+        packages = " and ".join(sorted(_package(entry) for entry in entries))
+        yield InstalledType(name, None, f"{packages} both have an entry point {name!r}; remove one of them")
+    else:
+        yield _loaded(entries[0])
+
+
+def _loaded(entry: EntryPoint) -> InstalledType:
+    where = _where(entry)
     try:
         found = entry.load()
     except Exception as error:  # another package's module, which may fail in any way
-        return _unusable(
-            entry.name, f"{where} cannot be loaded ({type(error).__name__}: {error}); mend that package"
-        )
+        problem = f"{where} cannot be loaded ({type(error).__name__}: {error}); mend that package"
+        return InstalledType(entry.name, None, problem)
     if not isinstance(found, SinkType):
-        return _unusable(entry.name, f"{where} is no SinkType but {type(found).__name__}; mend that package")
+        problem = f"{where} is no SinkType but {type(found).__name__}; mend that package"
+        return InstalledType(entry.name, None, problem)
     if found.name != entry.name:
-        return _unusable(entry.name, f"{where} gives the type {found.name!r}; give both the same name")
-    return found
+        problem = f"{where} gives the type {found.name!r}; give both the same name"
+        return InstalledType(entry.name, None, problem)
+    return InstalledType(entry.name, found, None)
+
+
+def _where(entry: EntryPoint) -> str:
+    return f"entry point {entry.name!r} of {_package(entry)}"
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "a package"
 
 
 class _AnyOptions(SinkOptions, extra="allow"):
     """Options that are not looked at, since the type is of no use anyway."""
 
 
-def _unusable(name: str, reason: str) -> SinkType[_AnyOptions]:
-    return SinkType(name, _AnyOptions, _refusing(reason))
-
-
-def _refusing(reason: str) -> Callable[[_AnyOptions, SinkContext], Sink]:
+def _refusing(name: str, reason: str) -> SinkType[_AnyOptions]:
     def refuse(_options: _AnyOptions, _context: SinkContext) -> NoReturn:
         raise SinkProblem(reason)
 
-    return refuse
+    factory: Callable[[_AnyOptions, SinkContext], Sink] = refuse
+    return SinkType(name, _AnyOptions, factory)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapter.delivery import SinkType, installed_types
+from adapter.delivery import SinkType, installed, installed_types
 from adapter.sinks.directory import DIRECTORY, DirectoryOptions, DirectorySink
 from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
@@ -16,6 +16,12 @@ SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, MAILBOX)
 def sink_types() -> tuple[SinkType[Any], ...]:
     """Every type there is: those of the adapter itself, and those that installed packages bring."""
     return SINK_TYPES + installed_types(one.name for one in SINK_TYPES)
+
+
+def unusable_types() -> tuple[tuple[str, str], ...]:
+    """The types that installed packages bring and that cannot be used: the name of each, and why."""
+    brought = installed(one.name for one in SINK_TYPES)
+    return tuple((one.name, one.problem) for one in brought if one.problem is not None)
 
 
 __all__ = [
@@ -32,4 +38,5 @@ __all__ = [
     "mailboxes",
     "route_problems",
     "sink_types",
+    "unusable_types",
 ]

@@ -53,7 +53,13 @@ class Adapter:
         return self.world.adapter_log.read_text(errors="replace")
 
     async def start(self, point: str = "none") -> None:
-        arguments = [str(KILLABLE), str(self.world.config), point, str(self.trace)]
+        await self._start(str(KILLABLE), str(self.world.config), point, str(self.trace))
+
+    async def run(self) -> None:
+        """Start the daemon as it is, without a kill switch and with every type of sink."""
+        await self._start()
+
+    async def _start(self, *arguments: str) -> None:
         self.process = await AdapterProcess.start(self.world, *arguments)
         try:
             await self.process.until_ready()
