@@ -126,6 +126,13 @@ class Chain:
         return bool(self.delivered())
 
 
+def with_sink(chain: Chain, table: str) -> None:
+    """Let a chain end in another sink than a directory."""
+    head, heading, _ = chain.world.config.read_text().partition("[authorities.voorbeeldstad.sinks.archief]\n")
+    assert heading
+    chain.world.config.write_text(f"{head}{heading}{table}\n")
+
+
 def assert_delivered(directory: Path, verzoek: SimulatedVerzoek) -> None:
     """What was delivered is octet for octet what DSO-LV served, and the manifest says so."""
     manifest = json.loads((directory / "manifest.json").read_text())

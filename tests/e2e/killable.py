@@ -21,7 +21,7 @@ from adapter.cli.run import run_daemon
 from adapter.config import Config
 from adapter.daemon import Materials
 from adapter.delivery import SinkType
-from adapter.sinks import DirectoryOptions, DirectorySink, Disk
+from adapter.sinks import SINK_TYPES, DirectoryOptions, DirectorySink, Disk
 from adapter.store import Content, Database, Spool, SpoolWriter, open_database, open_spool
 from adapter.work import Timing
 
@@ -167,14 +167,13 @@ def materials(switch: KillSwitch) -> Materials:
     def spool(config: Config) -> Spool:
         return killing_spool(open_spool(config), switch)
 
-    def sinks() -> tuple[SinkType[DirectoryOptions], ...]:
-        return (
-            SinkType(
-                "directory",
-                DirectoryOptions,
-                lambda options, _: DirectorySink(options, KillingDisk(switch)),
-            ),
+    def sinks() -> tuple[SinkType[Any], ...]:
+        killing = SinkType(
+            "directory",
+            DirectoryOptions,
+            lambda options, _: DirectorySink(options, KillingDisk(switch)),
         )
+        return killing, *(one for one in SINK_TYPES if one.name != "directory")
 
     lease = timedelta(seconds=float(os.environ.get(LEASE, "60")))
     return Materials(

@@ -14,7 +14,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from examples.sink.tests.dav import PASSWORD, USER, DavServer
-from tests.e2e.conftest import Chain, until
+from tests.e2e.conftest import Chain, until, with_sink
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sink"
 
@@ -78,12 +78,6 @@ def to_dav(chain: Chain, dav_url: str) -> Chain:
     (chain.world.directory / "dav.password").write_text(f"{PASSWORD}\n")
     with_sink(chain, f'type = "webdav"\nurl = "{dav_url}"\nuser = "{USER}"\npassword_file = "dav.password"')
     return chain
-
-
-def with_sink(chain: Chain, table: str) -> None:
-    head, heading, _ = chain.world.config.read_text().partition("[authorities.voorbeeldstad.sinks.archief]\n")
-    assert heading
-    chain.world.config.write_text(f"{head}{heading}{table}\n")
 
 
 async def check(chain: Chain, *places: Path) -> tuple[int, list[Mapping[str, Any]]]:
