@@ -42,10 +42,6 @@ class TokenEndpoint:
         """Serve at TOKEN_PATH."""
         app.router.add_post(TOKEN_PATH, self._give, name="token")
 
-    def revoke(self) -> None:
-        """Forget every token that was given."""
-        self._valid.clear()
-
     def admits(self, authorization: str | None) -> bool:
         """Whether an Authorization header has a token that holds; less so when told to let tokens expire."""
         scheme, _, token = (authorization or "").partition(" ")

@@ -2,7 +2,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
@@ -25,7 +26,7 @@ from adapter.store import (
     pause_lane,
     resume_lane,
 )
-from adapter.work import FixedRooms, Handler, Limits, RetryPolicy, Timing, Worker
+from adapter.work import FixedRooms, Handler, JoinedRooms, Limits, RetryPolicy, Timing, Worker
 
 SECOND = timedelta(seconds=1)
 GRACE = 10 * SECOND
@@ -478,3 +479,23 @@ async def test_what_has_the_order_key_of_poison_goes_on_while_that_waits(
         await until(lambda: handler.done == [2, 3])
     assert handler.tried[0] == 1
     assert (await the_job(db)).subject == 1
+
+
+def test_joined_rooms_are_all_rooms_and_change_when_the_first_does() -> None:
+    soon, later = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC)
+    joined = JoinedRooms((_Rooms({"a": 1}, later), _Rooms({"b": 0}, soon), _Rooms({}, None)))
+    assert dict(joined.rooms()) == {"a": 1, "b": 0}
+    assert joined.next_change() == soon
+    assert JoinedRooms((_Rooms({}, None),)).next_change() is None
+
+
+@dataclass(frozen=True)
+class _Rooms:
+    lanes: dict[str, int]
+    change: datetime | None
+
+    def rooms(self) -> dict[str, int]:
+        return self.lanes
+
+    def next_change(self) -> datetime | None:
+        return self.change
