@@ -18,7 +18,7 @@ from adapter.cli.check_keys import check_keys, check_roots
 from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
-from adapter.config import Config, ConfigProblem, Listen, load_config
+from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, load_config
 from adapter.daemon import effective_policy, sink_context
 from adapter.delivery import SinkContext, SinkProblem, make_sink
 from adapter.observe import configure_logs
@@ -118,10 +118,31 @@ def _check_extent(config: Config) -> Iterator[Line]:
         if not authority.routes:
             fix = f"add [[authorities.{name}.routes]]"
             yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
+        yield from _check_finding(name, authority)
     for text in route_problems(config, sink_types()):
         yield wrong("route", text.split(".")[1], text)
     for kind, text in unusable_types():
         yield warning("sink type", kind, text)
+
+
+def _check_finding(name: str, authority: AuthorityConfig) -> Iterator[Line]:
+    """Verzoeken that the paths of Verzoek afhandelen cannot lead to."""
+    dso = authority.dso
+    if dso is None:
+        return
+    if dso.direct_paths is not None and dso.direct_paths.document is None:
+        yield warning(
+            "dso",
+            name,
+            "direct.document is not set: a verzoek with documents waits for an operator; give the path of documents",
+        )
+    if dso.asks_volgnummer and authority.reconcile is not None:
+        yield warning(
+            "dso",
+            name,
+            "a path asks for the volgnummer, which nobody knows of a verzoek that reconciliation finds: such a one "
+            "waits for an operator; leave {volgnummer} out",
+        )
 
 
 def _check_database(config: Config) -> Line:

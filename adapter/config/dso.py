@@ -123,6 +123,13 @@ class DsoConfig(_Section):
         """Where to fetch directly; None where references are asked for."""
         return self.direct if self.strategy is FetchStrategy.DIRECT else None
 
+    @property
+    def asks_volgnummer(self) -> bool:
+        """Whether a verzoek can only be found by the volgnummer of what was announced."""
+        paths = self.direct_paths
+        templates = (self.references,) if paths is None else (paths.verzoek, paths.pdf or "")
+        return any("{volgnummer}" in template for template in templates)
+
     @field_validator("url")
     @classmethod
     def _is_base_url(cls, value: str) -> str:

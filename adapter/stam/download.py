@@ -85,24 +85,23 @@ class Download:
             broken = await self._take(response, file, writer)
         continuations = 0
         while broken is not None or (file.total is not None and writer.size < file.total):
-            if continuations == MAX_CONTINUATIONS or file.validator is None or not writer.size:
+            validator = file.validator
+            if continuations == MAX_CONTINUATIONS or validator is None or not writer.size:
                 raise broken or self._problem(f"{writer.size} of {file.total} bytes came")
             continuations += 1
             self.progress.continued(writer.size, file.total, broken.reason if broken else "it came in part")
             before = writer.size
-            broken = await self._part(file, writer)
+            broken = await self._part(file, validator, writer)
             if broken is not None and writer.size == before:
                 raise broken
         return await self._keep(file, writer)
 
-    async def _part(self, file: "_File", writer: SpoolWriter) -> FetchProblem | None:
+    async def _part(self, file: "_File", validator: str, writer: SpoolWriter) -> FetchProblem | None:
         """Fetch what is missing, or the first part of that; the problem it broke off by.
 
         Raises _StartAgain where the answer is not about the same file, or not from where it was broken off.
         """
-        if file.validator is None:
-            raise _StartAgain("the server gives nothing to continue by")
-        headers = {"Range": f"bytes={writer.size}-", "If-Range": file.validator}
+        headers = {"Range": f"bytes={writer.size}-", "If-Range": validator}
         try:
             async with self._ask(headers, _PART) as response:
                 if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -278,6 +278,38 @@ def test_an_agreement_that_was_added_is_checked_too(cli: Cli, world: World) -> N
     assert "stam-adapter cpa add" not in result.stdout
 
 
+PLAIN_PATHS = """
+strategy = "direct"
+direct.document = "/verzoeken/{verzoeknummer}/documenten/{documentId}"
+"""
+RECONCILE = "[authorities.{name}.reconcile]\narea = [150000, 460000, 160000, 468000]\n"
+
+
+def warnings_of(cli: Cli, world: World, what: str) -> str:
+    lines = json.loads(cli("check", "--config", world.config, "--json").stdout)
+    return "\n".join(line["detail"] for line in lines if line["result"] == "warning" and line["what"] == what)
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ("", None),
+        (PLAIN_PATHS, None),
+        ('strategy = "direct"\n', "direct.document is not set"),
+        ('references = "/v/{verzoeknummer}/{volgnummer}"\n', "a path asks for the volgnummer"),
+        (f'{PLAIN_PATHS}direct.verzoek = "/v/{{verzoeknummer}}/{{volgnummer}}"\n', "asks for the volgnummer"),
+    ],
+)
+def test_what_the_paths_of_verzoek_afhandelen_cannot_lead_to_is_a_warning(
+    cli: Cli, world: World, options: str, warned: str | None
+) -> None:
+    edit(world, f'{DEFAULT_BASE}"\n', f'{DEFAULT_BASE}"\n{options}')
+    with world.config.open("a") as config:
+        config.write(RECONCILE.format(name=world.authorities[0].name))
+    found = warnings_of(cli, world, "dso")
+    assert found == "" if warned is None else warned in found
+
+
 SECRETS = """
 api_key_file = "apikey"
 oauth = { token_url = "https://login.example/token", client_id = "wij", client_secret_file = "secret" }
