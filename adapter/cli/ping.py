@@ -6,30 +6,20 @@ from typing import Annotated
 
 import typer
 
-from adapter.authorities import AgreementDocument, KnownAgreement, build_authorities
+from adapter.cli.agreements import known_agreement
 from adapter.cli.output import fail, say, show_json
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
     daemon_runs,
-    fail_configuration,
     opened_store,
     read_config,
 )
-from adapter.config import Config, ConfigProblem
-from adapter.daemon import load_keys
-from adapter.msh import new_ping, send_job
-from adapter.store import (
-    Database,
-    MessageState,
-    StoredMessage,
-    active_agreements,
-    get_message,
-    insert_message,
-)
+from adapter.config import Config
+from adapter.msh import await_answer, new_ping, send_job
+from adapter.store import MessageState, StoredMessage, insert_message
 
-_OPEN = {MessageState.CREATED, MessageState.SENT}
 _SLACK = timedelta(seconds=2)
 
 
@@ -56,37 +46,11 @@ def ping(
 
 async def _ping(config: Config, cpa_id: str, wait: timedelta) -> StoredMessage:
     async with opened_store(config) as db:
-        known = await _agreement(db, config, cpa_id)
+        known = await known_agreement(db, config, cpa_id)
         now = datetime.now(UTC)
         message = new_ping(known, now, life=wait)
         row_id = await db.write(insert_message, message, send_job(known), now)
-        return await _answer(db, row_id, wait + _SLACK)
-
-
-async def _agreement(db: Database, config: Config, cpa_id: str) -> KnownAgreement:
-    rows = await db.read(active_agreements)
-    documents = [AgreementDocument(row.authority, row.cpa_id, row.document) for row in rows]
-    try:
-        authorities, problems = build_authorities(config.authorities, load_keys(config), documents, "")
-    except ConfigProblem as problem:
-        fail_configuration(problem)
-    known = authorities.find_agreement(cpa_id)
-    if known is None:
-        listed = ", ".join(sorted(one.cpa_id for one in authorities.agreements())) or "none"
-        fail("\n".join([*problems, f"there is no agreement {cpa_id!r} in use; in use: {listed}"]))
-    return known
-
-
-async def _answer(db: Database, row_id: int, wait: timedelta) -> StoredMessage:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait.total_seconds()
-    while True:
-        seen = db.changes.count
-        message = await db.read(get_message, row_id)
-        left = until - loop.time()
-        if message.state not in _OPEN or left <= 0:
-            return message
-        await db.wait_for_change(left, since=seen)
+        return await await_answer(db, row_id, wait + _SLACK)
 
 
 def _report(message: StoredMessage, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from adapter.msh.endpoint import Endpoint
 from adapter.msh.intake import Intake
 from adapter.msh.outbox import Outbox
 from adapter.msh.partners import Partners
-from adapter.msh.ping import PING_LIFE, new_ping
+from adapter.msh.ping import PING_LIFE, await_answer, new_ping
 from adapter.msh.pressure import Load, Pressure, Room
 from adapter.msh.receive import Receiver
 from adapter.msh.reply import new_message_id, send_job
@@ -29,6 +29,7 @@ __all__ = [
     "SubmissionRefused",
     "SubmittedPayload",
     "Submitter",
+    "await_answer",
     "new_message_id",
     "new_ping",
     "new_status_request",

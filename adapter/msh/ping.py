@@ -4,13 +4,22 @@ A Ping is stored and sent by the daemon's outbox; the Pong comes back in the res
 Whoever asked for the Ping, in this process or another, watches its state in the store.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
 from adapter.authorities import KnownAgreement
 from adapter.ebms import SignalAction, build_signal, serialize
 from adapter.msh.reply import IdMaker, message_row, new_message_id, own_host, request_header
-from adapter.store import Direction, MessageKind, NewMessage
+from adapter.msh.signals import AWAITING
+from adapter.store import (
+    Database,
+    Direction,
+    MessageKind,
+    NewMessage,
+    StoredMessage,
+    get_message,
+)
 
 PING_LIFE: Final = timedelta(seconds=60)
 """How long an answer to a Ping is awaited by default."""
@@ -33,3 +42,16 @@ def new_ping(
         kind=MessageKind.PING,
         expires_at=now + life,
     )
+
+
+async def await_answer(db: Database, row_id: int, wait: timedelta) -> StoredMessage:
+    """Return a Ping or other request of ours once it was answered or given up; as it is when the wait is over."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait.total_seconds()
+    while True:
+        seen = db.changes.count
+        message = await db.read(get_message, row_id)
+        left = until - loop.time()
+        if message.state not in AWAITING or left <= 0:
+            return message
+        await db.wait_for_change(left, since=seen)

@@ -14,11 +14,13 @@ from adapter.msh.verdicts import Verdicts, is_severe
 from adapter.observe import Metrics, get_logger
 from adapter.store import (
     Database,
+    Event,
     MessageKind,
     MessageState,
     NewMessage,
     StaleState,
     StoredMessage,
+    add_event,
     find_outgoing,
     insert_message,
     set_message_state,
@@ -72,6 +74,8 @@ class SignalDesk:
             return "ping_ignored", TAKEN
         pong = self.replier.pong(self.envelope, self.now)
         log.info("Ping answered", action="ping.answered", pong=pong.message_id)
+        if self.exchange.is_synchronous:
+            await self.db.write(add_event, _returned(pong, self.now))
         return "ping", await self._send(pong)
 
     async def _status_request(self) -> SignalOutcome:
@@ -167,3 +171,15 @@ class SignalDesk:
         if acknowledgment is not None:
             return acknowledgment.ref_to_message_id
         return self.envelope.header.ref_to_message_id
+
+
+def _returned(pong: NewMessage, now: datetime) -> Event:
+    """The line of a Pong that goes in the response, and so is not among the messages."""
+    return Event(
+        at=now,
+        authority=pong.authority,
+        action="pong.returned",
+        message_id=pong.message_id,
+        conversation_id=pong.conversation_id,
+        cpa_id=pong.cpa_id,
+    )

@@ -95,6 +95,20 @@ class Response:
                 )
         return bytes(body)
 
+    async def read_beginning(self, limit: int) -> bytes:
+        """Return the body up to `limit` octets, as of an error, which is for people and may be anything.
+
+        Raises:
+            NetProblem: the body did not arrive whole.
+
+        """
+        body = bytearray()
+        async for chunk in self.iter_chunks():
+            body += chunk
+            if len(body) >= limit:
+                break
+        return bytes(body[:limit])
+
 
 class HttpClient:
     """Connections to one set of servers, kept open between requests; made by whoever knows that set.

@@ -136,7 +136,7 @@ class Asker:
         self._rest(response.status, retry_after)
         return status_problem(
             response.status,
-            await _beginning(response),
+            await response.read_beginning(MAX_ERROR),
             retry_after,
             self._clock(),
             what=request.what,
@@ -163,13 +163,3 @@ class Asker:
 def media_type(headers: Mapping[str, str]) -> str | None:
     """The media type of an answer, in lower case and without parameters."""
     return headers.get("Content-Type", "").partition(";")[0].strip().lower() or None
-
-
-async def _beginning(response: Response) -> bytes:
-    """The body of an error, up to MAX_ERROR bytes: it is for people, and may be anything."""
-    body = bytearray()
-    async for chunk in response.iter_chunks():
-        body += chunk
-        if len(body) >= MAX_ERROR:
-            break
-    return bytes(body[:MAX_ERROR])

@@ -1,6 +1,6 @@
 """The timeline: everything that happened to a message or a verzoek, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
@@ -83,9 +83,11 @@ def events_for(
     conversation_id: str | None = None,
     *,
     authority: str | None = None,
+    cpa_id: str | None = None,
+    actions: Collection[str] = (),
     limit: int = 1000,
 ) -> list[Event]:
-    """Find what happened, oldest first; the conditions that are given must all hold.
+    """Find what happened, oldest first; the conditions that are given must all hold, of `actions` any.
 
     What happened to the notification before its verzoeknummer was read belongs to the verzoek too.
     At most `limit` lines: the last ones.
@@ -104,6 +106,10 @@ def events_for(
         query = query.where(timeline.c.conversation_id == conversation_id)
     if authority is not None:
         query = query.where(timeline.c.authority == authority)
+    if cpa_id is not None:
+        query = query.where(timeline.c.cpa_id == cpa_id)
+    if actions:
+        query = query.where(timeline.c.action.in_(actions))
     rows = conn.execute(query.order_by(timeline.c.id.desc()).limit(limit)).all()
     return [_event(row) for row in reversed(rows)]
 

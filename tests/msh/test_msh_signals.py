@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from adapter.store import events_for
 from tests.msh.house import SOAP, House, eb, envelope_of, errors_of, wrap
 
 
@@ -30,6 +31,16 @@ async def test_a_ping_in_a_synchronous_channel_gets_its_pong_in_the_response(hou
     assert response.status == 200
     assert envelope_of(response.body).header.action == "Pong"
     assert envelope_of(response.body).header.ref_to_message_id == made.id
+
+
+@pytest.mark.parametrize(("channel", "action"), [("rms", "pong.stored"), ("sync", "pong.returned")])
+async def test_a_pong_leaves_a_line_on_the_timeline(house: House, channel: str, action: str):
+    made = house.signal("Ping", channel)
+    await house.send(made, wrap(made, plain=True))
+    (event,) = await house.db.read(events_for, actions=("pong.stored", "pong.returned"))
+    assert (event.action, event.conversation_id) == (action, made.header.conversation_id)
+    assert await house.db.read(events_for, cpa_id=event.cpa_id, actions=(action,)) == [event]
+    assert await house.db.read(events_for, cpa_id="another", actions=(action,)) == []
 
 
 async def test_a_ping_under_an_expired_agreement_gets_silence(house: House):

@@ -309,6 +309,14 @@ async def test_a_body_above_the_limit_is_refused(plain: HttpClient, start: Start
         await ask(plain, f"http://127.0.0.1:{server.port}/", limit=1)
 
 
+async def test_of_a_body_that_may_be_anything_only_the_beginning_is_read(
+    plain: HttpClient, start: Start
+) -> None:
+    server = await start(OK)
+    async with plain.request("GET", f"http://127.0.0.1:{server.port}/") as response:
+        assert await response.read_beginning(1) == b"o"
+
+
 async def test_what_the_block_raises_passes_unchanged(plain: HttpClient, start: Start) -> None:
     server = await start(OK)
     with pytest.raises(TimeoutError) as caught:

@@ -1,6 +1,5 @@
 """Signals that an application sends to a partner and waits for the answer to: Ping, and StatusRequest."""
 
-import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -10,16 +9,14 @@ from adapter.admin.rest.api import Call, Refused, bad_request
 from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.states import REMOTE_STATUS, instant, party_text
 from adapter.authorities import KnownAgreement
-from adapter.msh import new_ping, new_status_request, send_job
+from adapter.msh import await_answer, new_ping, new_status_request, send_job
 from adapter.observe import get_logger
-from adapter.store import Direction, MessageState, NewMessage, StoredMessage, get_message, insert_message
+from adapter.store import Direction, MessageState, NewMessage, StoredMessage, insert_message
 
 log = get_logger(__name__)
 
 PATIENCE: Final = timedelta(seconds=25)
 """How long an answer is awaited: clients commonly give up after 30 seconds, and are to hear why."""
-
-_OPEN: Final = frozenset({MessageState.CREATED, MessageState.SENT})
 
 
 async def ping(call: Call) -> web.StreamResponse:
@@ -57,25 +54,17 @@ async def _ask(call: Call, known: KnownAgreement, signal: NewMessage) -> StoredM
     """Send a signal, and return it once it was answered. Raises Refused (500)."""
     db, now = call.api.db, call.api.clock()
     row_id = await db.write(insert_message, signal, send_job(known), now)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + PATIENCE.total_seconds()
-    while True:
-        seen = db.changes.count
-        message = await db.read(get_message, row_id)
-        left = until - loop.time()
-        if message.state is MessageState.ANSWERED:
-            return message
-        if message.state not in _OPEN or left <= 0:
-            log.warning(
-                "a signal was not answered",
-                action=f"{message.kind}.unanswered",
-                authority=message.authority,
-                cpa_id=message.cpa_id,
-                message_id=message.message_id,
-                state=message.state,
-                reason=message.reason,
-            )
-            failed = message.state is MessageState.FAILED
-            came = "It could not be sent!" if failed else "No response received!"
-            raise Refused(500, f"{came} See message {message.message_id}")
-        await db.wait_for_change(left, since=seen)
+    message = await await_answer(db, row_id, PATIENCE)
+    if message.state is MessageState.ANSWERED:
+        return message
+    log.warning(
+        "a signal was not answered",
+        action=f"{message.kind}.unanswered",
+        authority=message.authority,
+        cpa_id=message.cpa_id,
+        message_id=message.message_id,
+        state=message.state,
+        reason=message.reason,
+    )
+    came = "It could not be sent!" if message.state is MessageState.FAILED else "No response received!"
+    raise Refused(500, f"{came} See message {message.message_id}")
