@@ -61,7 +61,7 @@ def check_keys(config: Config, trust: TrustStore, now: datetime) -> tuple[Keys, 
             keys[name] = pair
             lines += _check_holder(config, name, authority, pair)
             lines += _check_chain(config, name, pair, trust, now)
-        lines += _check_dso(config, name, authority, trust, now)
+        lines += _check_own_pairs(config, name, authority, trust, now)
     return keys, lines
 
 
@@ -114,19 +114,19 @@ def _check_server(config: Config, trust: TrustStore, now: datetime) -> Iterator[
     yield from _check_chain(config, "ebms.tls", pair, trust, now)
 
 
-def _check_dso(
+def _check_own_pairs(
     config: Config, name: str, authority: AuthorityConfig, trust: TrustStore, now: datetime
 ) -> Iterator[Line]:
-    dso = authority.dso
-    if dso is None:
-        return
-    yield from _check_secrets(f"{name}.dso", dso)
-    if dso.certificate is None or dso.key is None:
-        return
-    pair, lines = _check_pair(f"{name}.dso", dso.certificate, dso.key, now)
-    yield from lines
-    if pair is not None:
-        yield from _check_chain(config, f"{name}.dso", pair, trust, now)
+    """The keys that the APIs of DSO-LV are to be asked with, where those are not the authority's."""
+    if authority.dso is not None:
+        yield from _check_secrets(f"{name}.dso", authority.dso)
+    for table, api in (("dso", authority.dso), ("publish", authority.publish)):
+        if api is None or api.certificate is None or api.key is None:
+            continue
+        pair, lines = _check_pair(f"{name}.{table}", api.certificate, api.key, now)
+        yield from lines
+        if pair is not None:
+            yield from _check_chain(config, f"{name}.{table}", pair, trust, now)
 
 
 def _check_secrets(name: str, dso: DsoConfig) -> Iterator[Line]:

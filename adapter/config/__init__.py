@@ -1,8 +1,10 @@
 """The configuration: one TOML file, checked as a whole before anything starts."""
 
+from adapter.config.checks import dso_environment
 from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
+from adapter.config.publish import PublishBody, PublishConfig
 from adapter.config.reconcile import (
     AreaForm,
     Paging,
@@ -73,6 +75,8 @@ __all__ = [
     "OauthConfig",
     "OutgoingConfig",
     "Paging",
+    "PublishBody",
+    "PublishConfig",
     "ReconcileConfig",
     "RetentionConfig",
     "RetriesConfig",
@@ -85,6 +89,7 @@ __all__ = [
     "TlsConfig",
     "TrustConfig",
     "VerzoekTraits",
+    "dso_environment",
     "load_config",
     "parse_duration",
     "parse_rate",

@@ -13,6 +13,7 @@ from adapter.pki import strip_suffix
 Fault = tuple[Key, str]
 
 _OIN_URN = "urn:osb:oin:"
+_DSO_HOST = "omgevingswet.overheid.nl"
 _SOONEST = timedelta(minutes=5)
 
 
@@ -26,9 +27,18 @@ def check_rules(config: Config) -> Iterator[Fault]:
     yield from _check_places(config)
     yield from _check_retention(("retention",), config.retention)
     for name, authority in config.authorities.items():
+        yield from _check_publish(config.environment, ("authorities", name, "publish", "url"), authority)
         yield from _check_routes(("authorities", name), authority)
         yield from _check_own_retention(config, name)
         yield from _check_reconcile(("authorities", name, "reconcile"), authority)
+
+
+def dso_environment(url: str) -> Environment | None:
+    """Which environment of DSO-LV an address is in; None where it is not an address of DSO-LV."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host != _DSO_HOST and not host.endswith(f".{_DSO_HOST}"):
+        return None
+    return Environment.PRE if "pre" in host.split(".") else Environment.PROD
 
 
 def _check_listeners(config: Config) -> Iterator[Fault]:
@@ -147,6 +157,21 @@ def _check_routes(key: Key, authority: AuthorityConfig) -> Iterator[Fault]:
                 (*where, "flow"),
                 'flow "stam" collects the verzoek from DSO-LV; give this authority a table dso with its url',
             )
+
+
+def _check_publish(environment: Environment, key: Key, authority: AuthorityConfig) -> Iterator[Fault]:
+    """A CPA of one environment must not be offered to the other."""
+    if authority.publish is None:
+        return
+    url = authority.publish.url
+    if environment is not Environment.TEST and urlsplit(url).scheme != "https":
+        yield key, f"plain HTTP is not allowed in environment {environment.value}; write https://"
+    there = dso_environment(url)
+    if there not in {None, environment}:
+        yield (
+            key,
+            f"is of environment {there}, and this configuration of {environment.value}; give the address of that one",
+        )
 
 
 def _check_reconcile(key: Key, authority: AuthorityConfig) -> Iterator[Fault]:

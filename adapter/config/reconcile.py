@@ -9,9 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from adapter.config.values import Duration
+from adapter.config.values import Duration, Section, Text
 
 Point = tuple[float, float]
 
@@ -67,11 +67,6 @@ def _surface(corners: list[Point]) -> float:
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(corners, following, strict=True))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
@@ -89,7 +84,7 @@ class Paging(StrEnum):
     BODY = "body"
 
 
-class SearchRequestConfig(_Section):
+class SearchRequestConfig(Section):
     """``[authorities.<name>.reconcile.request]``: the words of a question; a dot in a name goes one object deeper.
 
     `dates` is a pattern of strftime.
@@ -109,7 +104,7 @@ class SearchRequestConfig(_Section):
     paging: Paging = Paging.QUERY
 
 
-class SearchResponseConfig(_Section):
+class SearchResponseConfig(Section):
     """``[authorities.<name>.reconcile.response]``: where a hit has what, the first that is there; letter case does
     not matter.
     """
@@ -128,7 +123,7 @@ class SearchResponseConfig(_Section):
     )
 
 
-class ReconcileConfig(_Section):
+class ReconcileConfig(Section):
     """``[authorities.<name>.reconcile]``: asks for verzoeken that were never announced; absent is never.
 
     `area` is kept as the corners of a polygon. Without `sink`, it is that of the first route with flow ``stam``.

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from adapter.config.dso import DsoConfig
+from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
     Address,
@@ -372,6 +373,7 @@ class AuthorityConfig(_Section):
     notification: NotificationConfig = NotificationConfig()
     retention: RetentionConfig = RetentionConfig()
     reconcile: ReconcileConfig | None = None
+    publish: PublishConfig | None = None
     routes: tuple[RouteConfig, ...] = ()
     sinks: Annotated[Mapping[Name, SinkTable], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})

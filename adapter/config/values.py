@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from adapter.pki import is_oin, strip_suffix
 
@@ -39,6 +40,12 @@ _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ELEMENT = re.compile(r"[^\W\d][\w.-]*")
 _OIN_URN = "urn:osb:oin:"
+
+
+class Section(BaseModel):
+    """A table of the configuration: immutable, and with no options but its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def parse_size(value: object) -> int:
@@ -226,6 +233,14 @@ def check_bucket_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def check_base_url(text: str) -> str:
+    """Accept the address of an API, under which paths are added."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not a base URL; write https://host/path")
+    return text
+
+
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[float, BeforeValidator(parse_rate)]
@@ -240,3 +255,5 @@ ElementName = Annotated[str, AfterValidator(check_element_name)]
 ElementPaths = Annotated[
     tuple[Annotated[str, AfterValidator(check_element_path)], ...], BeforeValidator(listed)
 ]
+BaseUrl = Annotated[str, AfterValidator(check_base_url)]
+Text = Annotated[str, Field(min_length=1)]

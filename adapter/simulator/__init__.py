@@ -8,6 +8,7 @@ from adapter.simulator.dso import SimulatedDso
 from adapter.simulator.faults import Faults, parse_faults
 from adapter.simulator.msh import SimulatedMsh
 from adapter.simulator.process import AdapterEnded, AdapterProcess, running_adapter
+from adapter.simulator.publishing import CPA_BASE
 from adapter.simulator.records import Payload, ReceivedSignal, SentMessage, TakenMessage
 from adapter.simulator.specs import (
     HOSTILE_NAMES,
@@ -45,6 +46,7 @@ from adapter.simulator.world import (
 
 __all__ = [
     "ACTION",
+    "CPA_BASE",
     "DEFAULT_BASE",
     "DSO_OIN",
     "HOSTILE_NAMES",

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from adapter.pki import oin_of, peer_certificate
 from adapter.simulator.faults import Faults
+from adapter.simulator.publishing import CpaAanbieden
 from adapter.simulator.search import WrongQuestion, describe_hit, page_of, read_question
 from adapter.simulator.serving import ServedFile, Server
 from adapter.simulator.tokens import TokenEndpoint, TokenSettings
@@ -71,6 +72,7 @@ class VerzoekAfhandelenApi:
         tokens = self.settings.tokens
         self.tokens = TokenEndpoint(tokens, self.faults) if tokens is not None else None
         self._running = 0
+        self.cpas = CpaAanbieden(self.settings.oin_header)
         self._verzoeken: dict[str, SimulatedVerzoek] = {}
 
     def publish(self, *verzoeken: SimulatedVerzoek) -> None:
@@ -94,6 +96,7 @@ class VerzoekAfhandelenApi:
         app.router.add_get(f"{one}/documenten/{{document_id}}", self._document, name="document")
         if self.tokens is not None:
             self.tokens.add_to(app)
+        self.cpas.add_routes(app)
         return app
 
     @web.middleware

@@ -39,7 +39,7 @@ class Faults:
     acknowledgments; `break_signature` damages so many next messages; `cut_message` breaks the connection half
     way through so many next ones; `lose_notifications` never sends so many next notifications, though their
     verzoeken are there; `hold_notifications` keeps so many next ones back, until they are released in the other order;
-    `silence` leaves so many next messages of the adapter unacknowledged.
+    `silence` leaves so many next messages and Pings of the adapter unanswered.
     """
 
     unavailable: int = 0

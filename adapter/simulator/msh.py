@@ -273,7 +273,8 @@ class SimulatedMsh:
         if agreement is None:
             return web.Response(status=500)
         if envelope.signal is SignalAction.PING:
-            return await self._pong(agreement, envelope)
+            is_silent = self.faults.take_silence()
+            return web.Response(status=204) if is_silent else await self._pong(agreement, envelope)
         if envelope.signal is SignalAction.STATUS_REQUEST:
             return await self._status(agreement, envelope)
         if envelope.is_business:

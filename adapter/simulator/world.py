@@ -13,6 +13,7 @@ from typing import Final
 
 from adapter.pki import IssuedCertificate, KeyPair, ThrowawayPki, TrustStore, load_key_pair
 from adapter.simulator.api import DEFAULT_BASE
+from adapter.simulator.publishing import CPA_BASE
 from cpa import (
     Agreement,
     CpaDraft,
@@ -243,6 +244,9 @@ key = "tls/{authority.name}.key"
 
 [authorities.{authority.name}.dso]
 url = "https://localhost:{world.ports.dso_api}{DEFAULT_BASE}"
+
+[authorities.{authority.name}.publish]
+url = "https://localhost:{world.ports.dso_api}{CPA_BASE}"
 
 [[authorities.{authority.name}.routes]]
 flow = "stam"
