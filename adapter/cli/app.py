@@ -20,6 +20,9 @@ class _Commands(LazyGroup):
         "demo": LazyCommand("adapter.cli.demo", "demo", "Show the whole chain on this machine."),
         "simulate": LazyCommand("adapter.cli.simulate", "simulate", "Run a simulated DSO-LV."),
         "cpa": LazyCommand("adapter.cli.cpa", "app", "Read and manage CPA documents."),
+        "connect": LazyCommand(
+            "adapter.cli.connect", "connect", "Walk an authority through connecting to DSO-LV."
+        ),
         "ping": LazyCommand("adapter.cli.ping", "ping", "Send a Ping under an agreement."),
         "message": LazyCommand("adapter.cli.message", "app", "Look into messages, and mend them."),
         "verzoek": LazyCommand("adapter.cli.verzoek", "app", "Look into verzoeken, and mend them."),

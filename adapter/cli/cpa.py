@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Line, Result
 from adapter.cli.cpa_view import describe_cpa, describe_finding
-from adapter.cli.lazy import new_app
+from adapter.cli.lazy import LazyCommand, LazyGroup, new_app
 from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
@@ -44,7 +45,16 @@ from cpa import (
     parse_cpa,
 )
 
-app = new_app(help="Read and manage CPA documents.", no_args_is_help=True)
+
+class _Commands(LazyGroup):
+    """The command that needs much more than the others do."""
+
+    lazy: ClassVar[Mapping[str, LazyCommand]] = {
+        "publish": LazyCommand("adapter.cli.cpa_publish", "publish", "Load a CPA into DSO-LV.")
+    }
+
+
+app = new_app(cls=_Commands, help="Read and manage CPA documents.", no_args_is_help=True)
 
 FileArgument = Annotated[
     Path,

@@ -56,9 +56,13 @@ class LazyGroup(TyperGroup):
         return self.commands[cmd_name]
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """List the commands in a help text, without importing them."""
+        """List the commands in a help text, without importing the lazy ones."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.help) for name, command in self.lazy.items()])
+            formatter.write_dl([(name, self._help(name)) for name in self.commands])
+
+    def _help(self, name: str) -> str:
+        lazy = self.lazy.get(name)
+        return lazy.help if lazy is not None else self.commands[name].get_short_help_str(100)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from adapter.cli.app import app
 from adapter.config import load_config
-from adapter.simulator import AgreementPlan, World, create_world
+from adapter.simulator import AgreementPlan, SimulatedDso, World, create_world
 from adapter.store import (
     Content,
     Database,
@@ -154,3 +155,20 @@ def shop(world: World, cli: Callable[..., Result]) -> Shop:
     found = Shop(world, cli)
     migrate("sqlite", found.state)
     return found
+
+
+@pytest.fixture
+def dso(shop: Shop) -> Iterator[SimulatedDso]:
+    """A simulated DSO-LV in a thread of its own: a command has an event loop for itself."""
+    dso = SimulatedDso(shop.world)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(dso.start(), loop).result(30)
+    try:
+        yield dso
+    finally:
+        asyncio.run_coroutine_threadsafe(dso.stop(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()

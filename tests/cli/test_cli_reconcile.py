@@ -1,9 +1,6 @@
 """`reconcile` asks the simulated DSO-LV over mutual TLS, and has what is missing collected."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,23 +20,6 @@ def number(sequence: int = 1, day: date | None = None) -> str:
 def configure(shop: Any, text: str = f"area = {AREA}") -> None:
     with shop.world.config.open("a") as file:
         file.write(f"\n[authorities.voorbeeldstad.reconcile]\n{text}\n")
-
-
-@pytest.fixture
-def dso(shop: Any) -> Iterator[SimulatedDso]:
-    """A simulated DSO-LV in a thread of its own: a command has an event loop for itself."""
-    dso = SimulatedDso(shop.world)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(dso.start(), loop).result(30)
-    try:
-        yield dso
-    finally:
-        asyncio.run_coroutine_threadsafe(dso.stop(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
 
 
 def publish(shop: Any, dso: SimulatedDso, sequence: int = 1, **changes: Any) -> str:

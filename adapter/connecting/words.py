@@ -1,0 +1,50 @@
+"""The words of the evidence in Dutch, which DSO-beheer reads, and in English: one file of words per language."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from adapter.connecting.evidence import Language, Outcome, Step, Trouble
+
+Words = Mapping[str, str]
+
+TABLES: Final = ("page", "steps", "outcomes", "facts", "values", "advice")
+"""The tables of a file of words."""
+
+
+@cache
+def words(language: Language) -> Mapping[str, Words]:
+    """All words of a language, in the tables of its file."""
+    return tomllib.loads((files(__package__) / f"words.{language}.toml").read_text("utf-8"))
+
+
+def page_words(language: Language) -> Words:
+    """The words of headings and labels."""
+    return words(language)["page"]
+
+
+def fact_words(language: Language) -> Words:
+    """The words of the names of facts."""
+    return words(language)["facts"]
+
+
+def value_words(language: Language) -> Words:
+    """The words of values: states, kinds, directions."""
+    return words(language)["values"]
+
+
+def step_title(step: Step, language: Language) -> str:
+    """What a step is called."""
+    return words(language)["steps"][step]
+
+
+def outcome_word(outcome: Outcome, language: Language) -> str:
+    """How a step ended, in a word."""
+    return words(language)["outcomes"][outcome]
+
+
+def advice(trouble: Trouble, language: Language) -> str:
+    """What to do when a step failed so."""
+    return words(language)["advice"][trouble]
