@@ -77,6 +77,14 @@ class PublishConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_oin(self) -> Self:
+        if any(name.lower() == self.oin_header.lower() for name in self.headers):
+            raise ValueError(
+                f"headers has {self.oin_header}, which carries the OIN of the authority; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if both := sorted(set(self.accepted) & set(self.present)):
             raise ValueError(f"{both[0]} is in both accepted and present; leave it in one")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from adapter.config import Environment, dso_environment
-from adapter.connecting.evidence import CertificateFacts, Outcome, Result, Trouble, failed, redact
+from adapter.connecting.evidence import CertificateFacts, Outcome, Result, Trouble, failed
 from adapter.connecting.ground import Ground, Publisher, happened
 from adapter.connecting.publishing import Answer, Publication, make_publication, offer, result_of
 from adapter.pki import strip_suffix
@@ -80,9 +80,7 @@ async def _published_before(ground: Ground) -> Result | None:
     if not same:
         return None
     detail = same[-1].detail
-    facts = {
-        name: value for name, value in detail.items() if name.startswith("publish_") and value is not None
-    }
+    facts = {name: value for name, value in detail.items() if name.startswith("publish_")}
     return Result(outcome=Outcome.DONE, at=same[-1].at, facts=facts, timeline=happened(same))
 
 
@@ -96,9 +94,7 @@ def _event(ground: Ground, publication: Publication, answer: Answer) -> Event:
             "digest": ground.subject.cpa_digest,
             "publish_url": publication.url,
             "publish_method": publication.method,
-            "publish_reception": answer.reception.value,
-            "publish_status": answer.status,
-            "publish_answer": redact(answer.text) or None,
+            **answer.facts(),
         },
     )
 

@@ -20,7 +20,7 @@ FORMAT: Final = 1
 
 _BSN: Final = re.compile(r"(?<!\d)\d{9}(?!\d)")
 _MAIL: Final = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+\.[A-Za-z]{2,}")
-_LONGEST: Final = 1000
+_LONGEST: Final = 2000
 _NAMES: Final = {
     NameOID.SERIAL_NUMBER: "serialNumber",
     NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
@@ -219,7 +219,11 @@ def failed(trouble: Trouble, reason: str, shown: Result = _NOTHING) -> Result:
 
 
 def redact(text: str, names: tuple[str, ...] = ()) -> str:
-    """A text without what may be personal in it: numbers with the length of a BSN, mail addresses, and given names."""
+    """A text without what may be personal in it: numbers with the length of a BSN, mail addresses, and given names.
+
+    Without what no database or page can hold either: a partner may send any octets.
+    """
+    text = text.encode(errors="replace").decode().replace("\0", "")
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = text.replace(name, "(…)")
     return _MAIL.sub("(…)", _BSN.sub("(…)", text))[:_LONGEST]

@@ -7,6 +7,7 @@ and agreement are proven in both directions.
 from datetime import timedelta
 from typing import Final
 
+from adapter.authorities import KnownAgreement
 from adapter.connecting.evidence import MessageFacts, Outcome, Result, Trouble, failed
 from adapter.connecting.ground import Ground, format_span, happened, message_facts
 from adapter.msh import PING_LIFE, await_answer, new_ping, send_job
@@ -23,6 +24,8 @@ from adapter.store import (
 )
 
 _PONGS: Final = ("pong.stored", "pong.returned")
+_THEIRS: Final = "partner_ping"
+_ANSWERED: Final = "answered"
 _SLACK: Final = timedelta(seconds=2)
 
 
@@ -36,7 +39,7 @@ async def ping_partner(ground: Ground) -> Result:
             )
         if not ground.daemon_runs():
             return failed(Trouble.NO_DAEMON, "no daemon runs on this store")
-        ours = await _ping(ground)
+        ours = await _ping(ground, ground.known)
     is_awaited = ground.needs_their_ping and ours.state is MessageState.ANSWERED
     theirs = await ground.until(
         lambda: _their_last(ground),
@@ -60,15 +63,18 @@ async def _answered_before(ground: Ground) -> StoredMessage | None:
     return found[0] if found and found[0].created_at >= ground.since else None
 
 
-async def _ping(ground: Ground) -> StoredMessage:
+def shows_their_ping(result: Result) -> bool:
+    """Whether a Ping of the partner was answered too."""
+    return result.facts.get(_THEIRS) == _ANSWERED
+
+
+async def _ping(ground: Ground, known: KnownAgreement) -> StoredMessage:
     """Send a Ping, and return it as it is when it was answered or the wait was over."""
-    if ground.known is None:
-        raise RuntimeError("a Ping needs an agreement in use")
     life = min(ground.wait, PING_LIFE)
     now = ground.clock()
     ground.report(f"waiting for the Pong of {ground.subject.partner}, at most {format_span(life)}")
-    message = new_ping(ground.known, now, life=life)
-    row_id = await ground.db.write(insert_message, message, send_job(ground.known), now)
+    message = new_ping(known, now, life=life)
+    row_id = await ground.db.write(insert_message, message, send_job(known), now)
     return await await_answer(ground.db, row_id, life + _SLACK)
 
 
@@ -84,7 +90,7 @@ async def _their_last(ground: Ground) -> Event | None:
 async def _result(ground: Ground, ours: StoredMessage, theirs: Event | None) -> Result:
     events = await ground.db.read(events_for, message_id=ours.message_id)
     messages = [message_facts(ours)]
-    facts: dict[str, str | int] = {"partner_ping": "none_seen" if theirs is None else "answered"}
+    facts: dict[str, str | int] = {_THEIRS: "none_seen" if theirs is None else _ANSWERED}
     if theirs is not None:
         messages.append(await _pong_facts(ground, theirs))
     shown = Result(

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +21,8 @@ from adapter.net import HttpClient, NetProblem, Response, describe_body, phrase_
 
 MAX_ANSWER: Final = 64 * 1024
 _HIDDEN: Final = "(not shown)"
+_SHOWN: Final = ("Date", "Location", "Content-Type", "X-Request-Id", "X-Correlation-Id")
+"""Headers of an answer by which DSO-beheer finds it again."""
 
 
 class Reception(StrEnum):
@@ -64,12 +66,25 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request: `status` is None where no answer came, `trouble` where DSO-LV has the CPA."""
+    """What came of a request: `text` says it in a line, `status` is None where no answer came.
+
+    `trouble` is None where DSO-LV has the CPA. `headers` and `body` are the answer itself, as far as it is evidence.
+    """
 
     reception: Reception
     text: str
     status: int | None = None
     trouble: Trouble | None = None
+    headers: str = ""
+    body: str = ""
+
+    def facts(self) -> dict[str, str | int]:
+        """The answer as evidence has it."""
+        facts: dict[str, str | int] = {"publish_reception": self.reception.value}
+        if self.status is not None:
+            facts["publish_status"] = self.status
+        texts = {"publish_headers": self.headers, "publish_answer": self.body}
+        return facts | {name: redact(text) for name, text in texts.items() if text}
 
 
 async def make_publication(settings: PublishConfig, oin: str, cpa_id: str, document: bytes) -> Publication:
@@ -103,12 +118,8 @@ def result_of(publication: Publication, answer: Answer, fingerprint: str) -> Res
         "publish_url": publication.url,
         "publish_method": publication.method,
         "publish_certificate": fingerprint,
-        "publish_reception": answer.reception.value,
+        **answer.facts(),
     }
-    if answer.status is not None:
-        facts["publish_status"] = answer.status
-    if answer.text:
-        facts["publish_answer"] = redact(answer.text)
     shown = Result(outcome=Outcome.DONE, facts=facts)
     return shown if answer.trouble is None else failed(answer.trouble, answer.text, shown)
 
@@ -141,8 +152,15 @@ async def _form(
 
 
 async def _answer(settings: PublishConfig, response: Response) -> Answer:
+    body = await response.read_beginning(MAX_ANSWER)
+    headers = "; ".join(f"{name}: {response.headers[name]}" for name in _SHOWN if name in response.headers)
+    judged = _judge(settings, response, describe_body(body))
+    return replace(judged, headers=headers, body=body.decode(errors="replace"))
+
+
+def _judge(settings: PublishConfig, response: Response, text: str) -> Answer:
+    """What a status means; `text` is what the answer says of it."""
     status = response.status
-    text = describe_body(await response.read_beginning(MAX_ANSWER))
     if status in settings.accepted:
         return Answer(Reception.ACCEPTED, text, status)
     if status in settings.present:

@@ -17,7 +17,7 @@ from adapter.connecting.arrivals import deliver_verzoek, receive_notification
 from adapter.connecting.evidence import Evidence, Result, Step, Subject
 from adapter.connecting.folder import Folder
 from adapter.connecting.ground import Ground
-from adapter.connecting.pinging import ping_partner
+from adapter.connecting.pinging import ping_partner, shows_their_ping
 
 STEPS: Final[Mapping[Step, Callable[[Ground], Awaitable[Result]]]] = MappingProxyType(
     {
@@ -82,7 +82,7 @@ async def take_step(ground: Ground, folder: Folder, step: Step) -> Walked:
     subject = ground.subject
     page = folder.path(step, subject.environment, subject.authority)
     before = folder.read(step, subject.environment, subject.authority)
-    if before is not None and before.shows(subject) and not ground.fresh:
+    if before is not None and _suffices(before, ground):
         folder.translate(before)
         return Walked(step, Progress.DONE_BEFORE, before, page)
     started = ground.clock()
@@ -97,6 +97,13 @@ async def take_step(ground: Ground, folder: Folder, step: Step) -> Walked:
     )
     folder.write(evidence)
     return Walked(step, Progress.DONE if evidence.is_done else Progress.FAILED, evidence, page)
+
+
+def _suffices(before: Evidence, ground: Ground) -> bool:
+    """Whether evidence from before shows all that is asked for now."""
+    if ground.fresh or not before.shows(ground.subject):
+        return False
+    return before.step is not Step.PING or not ground.needs_their_ping or shows_their_ping(before.result)
 
 
 def missing_before_production(folder: Folder, subject: Subject) -> Iterator[Step]:

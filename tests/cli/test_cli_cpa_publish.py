@@ -53,6 +53,8 @@ def test_a_cpa_that_dso_lv_takes_is_published_with_evidence(shop: Any, dso: Simu
     assert [request.oin for request in dso.api.requests] == [shop.world.authorities[0].oin]
     assert "aangenomen" in page(shop)
     assert actions(shop) == ["agreement.published"]
+    assert f"{{&#34;cpaId&#34;: &#34;{shop.cpa_id}&#34;}}" in page(shop)
+    assert "Content-Type: application/json" in page(shop)
 
 
 def test_a_cpa_in_use_is_published_by_its_id(shop: Any, dso: SimulatedDso) -> None:

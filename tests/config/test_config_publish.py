@@ -51,6 +51,7 @@ def test_a_certificate_is_found_beside_the_configuration(load: Load, whole: str,
         (PRE + "accepted = []\n", "accepted: "),
         (PRE + 'headers = { Host = "x" }\n', "has Host, which the request sets itself"),
         (PRE + 'headers = { X-Key = "a\\r\\nb" }\n', "has a value for X-Key that no header can have"),
+        (PRE + 'headers = { oin = "1" }\n', "headers has OIN, which carries the OIN of the authority"),
         (PRE + 'oin_header = "O I N"\n', "oin_header: "),
     ],
 )

@@ -168,6 +168,7 @@ def test_both_languages_have_every_word() -> None:
             "verzoek 2023073100048, OIN 00000001001100415000",
             "verzoek 2023073100048, OIN 00000001001100415000",
         ),
+        ("octets \udcff and \0", "octets ? and "),
         ("brief.pdf: HTTP 404", "(…): HTTP 404"),
     ],
 )

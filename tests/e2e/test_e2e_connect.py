@@ -147,6 +147,13 @@ async def test_a_ping_that_is_not_answered_fails_and_the_walk_is_resumed(chain: 
     assert "De andere partij nam de Ping aan" not in page_of(document, 2)
     assert not [one for one in chain.dso.api.requests[published:] if one.method == "POST"]
 
+    command = await Command.start(chain, "--step", "ping", "--their-ping", "--wait", "1s")
+    code, document, _ = await command.ended()
+    assert (code, document["steps"][0]["trouble"]) == (1, "no_ping")
+    await chain.dso.msh.ping(authority.cpa_id)
+    command = await Command.start(chain, "--step", "ping", "--their-ping", "--wait", "20s")
+    assert (await command.ended())[0] == 0
+
 
 async def test_a_partner_that_is_not_there_fails_the_ping(chain: Chain) -> None:
     await chain.adapter.start()
