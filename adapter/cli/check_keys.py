@@ -9,7 +9,7 @@ from cryptography import x509
 
 from adapter.cli.certificate_view import holder_name
 from adapter.cli.check_line import Line, ok, warning, wrong
-from adapter.config import AuthorityConfig, Config, DsoConfig, Environment, read_secret
+from adapter.config import AuthorityConfig, Config, Environment, read_secret
 from adapter.pki import (
     KeyPair,
     KeyProblem,
@@ -118,8 +118,7 @@ def _check_own_pairs(
     config: Config, name: str, authority: AuthorityConfig, trust: TrustStore, now: datetime
 ) -> Iterator[Line]:
     """The keys that the APIs of DSO-LV are to be asked with, where those are not the authority's."""
-    if authority.dso is not None:
-        yield from _check_secrets(f"{name}.dso", authority.dso)
+    yield from _check_secrets(name, authority)
     for table, api in (("dso", authority.dso), ("publish", authority.publish)):
         if api is None or api.certificate is None or api.key is None:
             continue
@@ -129,17 +128,22 @@ def _check_own_pairs(
             yield from _check_chain(config, f"{name}.{table}", pair, trust, now)
 
 
-def _check_secrets(name: str, dso: DsoConfig) -> Iterator[Line]:
-    secret_file = dso.oauth.client_secret_file if dso.oauth is not None else None
-    for option, path in (("api_key_file", dso.api_key_file), ("oauth.client_secret_file", secret_file)):
+def _check_secrets(name: str, authority: AuthorityConfig) -> Iterator[Line]:
+    dso, publish = authority.dso, authority.publish
+    oauth = dso.oauth if dso is not None else None
+    for table, option, path in (
+        ("dso", "api_key_file", dso.api_key_file if dso is not None else None),
+        ("dso", "oauth.client_secret_file", oauth.client_secret_file if oauth is not None else None),
+        ("publish", "api_key_file", publish.api_key_file if publish is not None else None),
+    ):
         if path is None:
             continue
         try:
             read_secret(path)
         except ValueError as problem:
-            yield wrong("secret", name, f"{option}: {problem}")
+            yield wrong("secret", f"{name}.{table}", f"{option}: {problem}")
         else:
-            yield ok("secret", name, f"{option}: {path.name}")
+            yield ok("secret", f"{name}.{table}", f"{option}: {path.name}")
 
 
 def _check_chain(

@@ -16,7 +16,7 @@ from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Result
 from adapter.cli.output import error_console, fail, say
 from adapter.cli.settings import daemon_runs, fail_configuration, named_authority
-from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment
+from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment, read_secret
 from adapter.connecting import CertificateFacts, Folder, Ground, Language, Publisher, Remark, Subject
 from adapter.daemon import load_trust
 from adapter.net import HttpClient, Timeouts
@@ -160,8 +160,11 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
     )
     try:
         trust = load_trust(config)
+        api_key = read_secret(settings.api_key_file) if settings.api_key_file is not None else None
     except ConfigProblem as problem:
         fail_configuration(problem)
+    except ValueError as problem:
+        fail_configuration(ConfigProblem([f"authority {authority}: publish: api_key_file: {problem}"]))
     http = HttpClient(
         key_pair=used,
         trust=trust,
@@ -172,7 +175,7 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
         allow_plain=config.environment is Environment.TEST,
         proxy=config.outgoing.proxy_for(host),
     )
-    return Publisher(settings, used, http)
+    return Publisher(settings, used, http, api_key)
 
 
 def _load(

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from adapter.config.values import ConfigPath, Duration, Rate, freeze
+from adapter.config.values import ConfigPath, Duration, Rate, check_url, freeze
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _VERZOEK: Final = frozenset({"verzoeknummer", "volgnummer"})
@@ -91,7 +90,7 @@ class OauthConfig(_Section):
     @field_validator("token_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        return _check_url(value, "a URL")
+        return check_url(value, "a URL")
 
 
 class DsoConfig(_Section):
@@ -133,7 +132,7 @@ class DsoConfig(_Section):
     @field_validator("url")
     @classmethod
     def _is_base_url(cls, value: str) -> str:
-        return _check_url(value, "a base URL")
+        return check_url(value)
 
     @field_validator("references")
     @classmethod
@@ -154,15 +153,6 @@ class DsoConfig(_Section):
             yield "oin_header and api_key_header are the same header; give the API key another one"
         for name in sorted(_TAKEN.intersection(names)):
             yield f"the header {name} has a use of its own; give the OIN and the API key other headers"
-
-
-def _check_url(value: str, what: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"is not {what}; write https://host/path")
-    if parts.username is not None:
-        raise ValueError("has a user in it; leave that out")
-    return value
 
 
 def _check_template(value: str, required: str, known: frozenset[str]) -> str:

@@ -61,6 +61,8 @@ class PublishConfig(Section):
     timeout: Duration = timedelta(seconds=60)
     certificate: ConfigPath | None = None
     key: ConfigPath | None = None
+    api_key_file: ConfigPath | None = None
+    api_key_header: HeaderName = "x-api-key"
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Self:
@@ -77,11 +79,14 @@ class PublishConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _one_oin(self) -> Self:
-        if any(name.lower() == self.oin_header.lower() for name in self.headers):
-            raise ValueError(
-                f"headers has {self.oin_header}, which carries the OIN of the authority; leave it out"
-            )
+    def _each_header_once(self) -> Self:
+        names = [self.oin_header, *self.headers, *([self.api_key_header] if self.api_key_file else [])]
+        lower = [name.lower() for name in names]
+        for name in names:
+            if lower.count(name.lower()) > 1:
+                raise ValueError(
+                    f"the header {name} stands for two things; give the OIN and the API key their own"
+                )
         return self
 
     @model_validator(mode="after")

@@ -233,11 +233,13 @@ def check_bucket_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def check_base_url(text: str) -> str:
-    """Accept the address of an API, under which paths are added."""
+def check_url(text: str, what: str = "a base URL") -> str:
+    """Accept the address of an API, without a query and without who asks it."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("is not a base URL; write https://host/path")
+        raise ValueError(f"is not {what}; write https://host/path")
+    if parts.username is not None:
+        raise ValueError("has a user in it; leave that out")
     return text
 
 
@@ -255,5 +257,5 @@ ElementName = Annotated[str, AfterValidator(check_element_name)]
 ElementPaths = Annotated[
     tuple[Annotated[str, AfterValidator(check_element_path)], ...], BeforeValidator(listed)
 ]
-BaseUrl = Annotated[str, AfterValidator(check_base_url)]
+BaseUrl = Annotated[str, AfterValidator(check_url)]
 Text = Annotated[str, Field(min_length=1)]

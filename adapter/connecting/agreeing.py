@@ -54,7 +54,9 @@ async def publish_cpa(ground: Ground) -> Result:
 async def publication_of(ground: Ground, publisher: Publisher) -> Publication:
     """The request that would be sent."""
     subject = ground.subject
-    return await make_publication(publisher.settings, subject.oin, subject.cpa_id, ground.document)
+    return await make_publication(
+        publisher.settings, subject.oin, subject.cpa_id, ground.document, publisher.api_key
+    )
 
 
 def other_environment(agreement: Agreement, environment: Environment) -> Iterator[str]:

@@ -87,18 +87,21 @@ class Answer:
         return facts | {name: redact(text) for name, text in texts.items() if text}
 
 
-async def make_publication(settings: PublishConfig, oin: str, cpa_id: str, document: bytes) -> Publication:
+async def make_publication(
+    settings: PublishConfig, oin: str, cpa_id: str, document: bytes, api_key: str | None = None
+) -> Publication:
     """The request that offers a CPA document on behalf of an OIN."""
     content_type, body = await _body(settings, oin, cpa_id, document)
+    secret = dict(settings.headers) | ({} if api_key is None else {settings.api_key_header: api_key})
     headers = {
         "Accept": "application/json, application/problem+json",
-        **settings.headers,
+        **secret,
         settings.oin_header: oin,
         "Content-Type": content_type,
     }
     path = settings.path.replace("{cpa_id}", quote(cpa_id, safe="")).replace("{oin}", oin)
     url = settings.url.rstrip("/") + path
-    return Publication(cpa_id, settings.method, url, headers, frozenset(settings.headers), body)
+    return Publication(cpa_id, settings.method, url, headers, frozenset(secret), body)
 
 
 async def offer(http: HttpClient, settings: PublishConfig, publication: Publication) -> Answer:

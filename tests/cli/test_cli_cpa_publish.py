@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -207,6 +208,25 @@ def test_the_evidence_has_no_secret(shop: Any, dso: SimulatedDso) -> None:
     assert offer(shop).exit_code == 0
     assert "geheim-1" not in page(shop)
     assert "PRIVATE KEY" not in page(shop)
+
+
+def test_an_api_key_goes_along_and_is_shown_nowhere(shop: Any, dso: SimulatedDso) -> None:
+    dso.api.settings = replace(dso.api.settings, api_key="geheim-2")
+    assert "HTTP 40" in offer(shop).stderr
+    (shop.world.directory / "api.key").write_text("geheim-2\n")
+    configure(shop, 'api_key_file = "api.key"')
+    shown = offer(shop, "--dry-run")
+    assert "x-api-key: (not shown)" in shown.stdout
+    assert offer(shop).exit_code == 0
+    assert "geheim-2" not in shown.stdout + page(shop)
+
+
+def test_an_api_key_that_cannot_be_read_is_said_to_be_so(shop: Any) -> None:
+    configure(shop, 'api_key_file = "none.key"')
+    result = offer(shop)
+    assert result.exit_code == 78
+    assert "publish: api_key_file: " in result.stderr
+    assert "api_key_file" in shop.run("check").stdout
 
 
 def test_the_evidence_says_who_what_where_and_when(shop: Any, dso: SimulatedDso) -> None:
