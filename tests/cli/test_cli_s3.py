@@ -60,7 +60,7 @@ def test_check_proves_that_the_bucket_can_be_used_and_leaves_nothing(
 
 FAULTS = {
     "no such bucket": ("s3://test-", "s3://none-", "make the bucket"),
-    "unknown access key": ("'stam'", "'nobody'", "check endpoint, region and keys"),
+    "unknown access key": ("'stam'", "'nobody'", "correct access_key"),
     "wrong secret": ("s3.secret", "s3.wrong", "correct the secret key"),
     "no file with the secret": ("s3.secret", "s3.absent", "correct secret_key_file in [store.s3]"),
     "an empty secret": ("s3.secret", "s3.empty", "is empty"),
