@@ -31,7 +31,15 @@ from adapter.verzoek.people import (
 )
 from adapter.verzoek.places import Adresaanduiding, Coordinaten, KadastraleAanduiding, Projectlocatie
 from adapter.verzoek.problem import VerzoekberichtProblem
-from adapter.verzoek.values import Answer, Answers, boolean, dutch_moment, preferred, preferred_text
+from adapter.verzoek.values import (
+    DUTCH_TIME,
+    Answer,
+    Answers,
+    boolean,
+    dutch_moment,
+    preferred,
+    preferred_text,
+)
 from adapter.verzoek.verzoekbericht import (
     Participatie,
     Project,
@@ -44,6 +52,7 @@ from adapter.verzoek.wire import as_document
 
 __all__ = [
     "DEFAULT_ROOTS",
+    "DUTCH_TIME",
     "MAX_NUMBER_LENGTH",
     "STAM_TYPES",
     "Adresaanduiding",

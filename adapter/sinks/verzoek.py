@@ -1,0 +1,42 @@
+"""Reading the verzoekbericht of a handover: what a sink needs that understands what it delivers."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+from adapter.delivery import Handover, HandoverFile, Permanent, StepFailed
+from adapter.store import FileKind
+from adapter.verzoek import Verzoekbericht, VerzoekberichtProblem, read_verzoekbericht
+
+MAX_VERZOEK: Final = 32 * 1024 * 1024
+"""Largest verzoekbericht that is read, in octets."""
+
+
+async def verzoek_of(handover: Handover) -> Verzoekbericht:
+    """The verzoekbericht among the files of a handover.
+
+    Raises StepFailed where there is none that can be read; ContentDamaged and ContentUnavailable pass.
+    """
+    file = next((one for one in handover.files if one.kind is FileKind.VERZOEK), None)
+    if file is None:
+        raise _unreadable("the delivery has no verzoekbericht: this sink takes verzoeken only (flow stam)")
+    data = await content_of(file, MAX_VERZOEK)
+    try:
+        return await asyncio.to_thread(read_verzoekbericht, data)
+    except VerzoekberichtProblem as problem:
+        raise _unreadable(f"{file.path}: {problem}") from problem
+
+
+async def content_of(file: HandoverFile, limit: int) -> bytes:
+    """The whole content of a file of at most `limit` octets; StepFailed where it is larger."""
+    if file.size > limit:
+        raise _unreadable(f"{file.path} has {file.size} bytes, more than the {limit} that are read at once")
+    content = bytearray()
+    async with aclosing(file.open()) as chunks:
+        async for chunk in chunks:
+            content += chunk
+    return bytes(content)
+
+
+def _unreadable(reason: str) -> StepFailed:
+    return StepFailed(Permanent(reason), undone=True)
