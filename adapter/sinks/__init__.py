@@ -8,8 +8,9 @@ from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
 from adapter.sinks.routes import route_problems
 from adapter.sinks.s3 import S3, S3Options
+from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, MAILBOX)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX)
 """The types of the adapter itself."""
 
 
@@ -29,12 +30,15 @@ __all__ = [
     "MAILBOX",
     "S3",
     "SINK_TYPES",
+    "ZGW",
     "DirectoryOptions",
     "DirectorySink",
     "Disk",
     "MailboxOptions",
     "MailboxSink",
     "S3Options",
+    "ZgwOptions",
+    "ZgwSink",
     "mailboxes",
     "route_problems",
     "sink_types",

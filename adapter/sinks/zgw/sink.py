@@ -1,0 +1,101 @@
+"""The zgw sink: a verzoek becomes a zaak with documents, rollen and a status at a server with the ZGW APIs.
+
+Each call is a step: its result is remembered before the next is made, and what an attempt before this one may have
+done is looked for before it is done. Zaak and documents have identificaties that follow from the verzoek, so that
+every message of a verzoek meets the same zaak, and every attempt the same documents.
+"""
+
+from typing import Final
+
+from adapter.config import read_secret
+from adapter.delivery import (
+    Checkpoint,
+    Delivered,
+    Handover,
+    Outcome,
+    SinkContext,
+    SinkProblem,
+    SinkType,
+    Steps,
+)
+from adapter.observe import get_logger
+from adapter.sinks.verzoek import verzoek_of
+from adapter.sinks.zgw.catalogue import Catalogue
+from adapter.sinks.zgw.client import Refused, ZgwClient
+from adapter.sinks.zgw.documents import register_documents
+from adapter.sinks.zgw.mapping import rule_for
+from adapter.sinks.zgw.options import ZgwOptions
+from adapter.sinks.zgw.people import register_people
+from adapter.sinks.zgw.place import register_places
+from adapter.sinks.zgw.probing import problems_of
+from adapter.sinks.zgw.registration import Registration, dutch_day, permanent
+from adapter.sinks.zgw.status import register_status
+from adapter.sinks.zgw.zaak import zaak_for
+from adapter.store import Flow
+
+log = get_logger(__name__)
+
+
+class ZgwSink:
+    """Delivers to the ZGW APIs of one server; raises SinkProblem when it cannot work as configured."""
+
+    def __init__(self, options: ZgwOptions, context: SinkContext) -> None:
+        try:
+            read_secret(options.secret_file)  # read again for each token: it may be renewed meanwhile
+        except ValueError as problem:
+            raise SinkProblem(f"secret_file: {problem}") from problem
+        self._options: Final = options
+        self._context: Final = context
+        self._client: Final = ZgwClient(options, context)
+        self._catalogue: Final = Catalogue(options, self._client, context.clock)
+
+    async def deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
+        """Delivers one message of a verzoek, or goes on where an earlier attempt stopped."""
+        work = await self._registration(handover, checkpoint)
+        try:
+            zaak = await zaak_for(work)
+            await register_documents(work, zaak)
+            await register_people(work, zaak)
+            await register_places(work, zaak)
+            await register_status(work, zaak)
+        except Refused:
+            # a type may have been replaced by a newer version: look it up again before the next attempt
+            self._catalogue.forget()
+            raise
+        return Delivered(zaak.url)
+
+    async def probe(self) -> None:
+        """Checks that every type that is configured is there, and that zaken and documenten may be read; makes
+        nothing.
+        """
+        problems = await problems_of(self._options, self._client, self._catalogue, self._context.clock())
+        if problems:
+            raise SinkProblem(*problems)
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._client.close()
+
+    async def _registration(self, handover: Handover, checkpoint: Checkpoint) -> Registration:
+        verzoek = await verzoek_of(handover)
+        doel = verzoek.known_doel
+        if doel is None:
+            raise permanent(
+                f"doel {verzoek.doel!r} is not known, so what to do with it is not either; see to it by hand"
+            )
+        return Registration(
+            handover=handover,
+            verzoek=verzoek,
+            doel=doel,
+            rule=rule_for(verzoek, self._options.zaaktypen),
+            options=self._options,
+            client=self._client,
+            catalogue=self._catalogue,
+            steps=Steps(checkpoint),
+            oin=self._context.oin,
+            today=dutch_day(self._context.clock()),
+            clock=self._context.clock,
+        )
+
+
+ZGW: SinkType[ZgwOptions] = SinkType("zgw", ZgwOptions, ZgwSink, flows=frozenset({Flow.STAM}))
