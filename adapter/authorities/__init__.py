@@ -6,6 +6,7 @@ from adapter.authorities.snapshot import (
     Authority,
     AuthorityProblem,
     KnownAgreement,
+    KnownAgreements,
     build_authorities,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "Authority",
     "AuthorityProblem",
     "KnownAgreement",
+    "KnownAgreements",
     "build_authorities",
 ]

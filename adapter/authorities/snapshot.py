@@ -5,6 +5,7 @@ does, a new one is built and swapped in whole, so that a message is judged by on
 octet to its answer.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from cpa import (
     Certificate,
     CpaError,
     NotAParty,
+    PartyId,
     PartyInfo,
     Service,
     SyncReplyMode,
@@ -147,20 +149,54 @@ class Authorities:
         return any(known.admits(oin, certificate, test=test) for known in self._by_cpa_id.values())
 
 
+_Read = tuple[str, str, bytes, PartyId, AgreementConfig]
+"""All that an agreement depends on; of its document the digest."""
+
+
+class KnownAgreements:
+    """Keeps agreements that were read, for the next snapshot: of a thousand, nearly all are as they were."""
+
+    def __init__(self) -> None:
+        self._kept: dict[_Read, KnownAgreement] = {}
+        self._used: dict[_Read, KnownAgreement] = {}
+
+    def know(self, document: AgreementDocument, config: AuthorityConfig) -> KnownAgreement:
+        """The agreement of a document, as `config` sees it. Raises AuthorityProblem."""
+        read = (
+            document.authority,
+            document.cpa_id,
+            hashlib.sha256(document.document).digest(),
+            config.party_id,
+            config.agreements.get(document.cpa_id) or AgreementConfig(),
+        )
+        known = self._kept.get(read)
+        if known is None:
+            known = _know(document, config)
+        self._used[read] = known
+        return known
+
+    def forget_unused(self) -> None:
+        """Keep what was asked for since the last time, and no more."""
+        self._kept, self._used = self._used, {}
+
+
 def build_authorities(
     configs: Mapping[str, AuthorityConfig],
     keys: Mapping[str, KeyPair],
     documents: Iterable[AgreementDocument],
     version: str,
     now: datetime | None = None,
+    read_before: KnownAgreements | None = None,
 ) -> tuple[Authorities, tuple[str, ...]]:
     """Build a snapshot; agreements that cannot be used are left out, and the reasons returned.
 
     `keys` has a key pair per authority; `version` is any text that changes with the documents; `now` decides which
-    replaced versions still count (none without it). An agreement of an authority that is no longer in the
-    configuration is left out without a word: it belongs to nobody here.
+    replaced versions still count (none without it); from `read_before` comes what is as it was at the last build. An
+    agreement of an authority that is no longer in the configuration is left out without a word: it belongs to nobody
+    here.
     """
     problems: list[str] = []
+    reading = read_before or KnownAgreements()
     found: dict[str, list[KnownAgreement]] = {name: [] for name in configs}
     replaced: dict[str, list[Agreement]] = {}
     for document in sorted(documents, key=lambda one: one.replaced_at is None):
@@ -168,7 +204,7 @@ def build_authorities(
         if config is None:
             continue
         try:
-            known = _know(document, config)
+            known = reading.know(document, config)
         except AuthorityProblem as problem:
             problems.append(str(problem))
             continue
@@ -180,6 +216,7 @@ def build_authorities(
     by_name = {
         name: Authority(name, config, keys[name], tuple(found[name])) for name, config in configs.items()
     }
+    reading.forget_unused()
     by_cpa_id = {known.cpa_id: known for knowns in found.values() for known in knowns}
     return Authorities(MappingProxyType(by_name), version, MappingProxyType(by_cpa_id)), tuple(problems)
 

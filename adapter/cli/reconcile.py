@@ -125,7 +125,7 @@ async def _reconcile(
     try:
         plans = reconcile_plans(config, sources)
         async with opened_store(config) as db:
-            reconciler = Reconciler(db, plans, Metrics(), utc_now)
+            reconciler = Reconciler(db, lambda: plans, Metrics(), utc_now)
             return [
                 await _ask(reconciler, plan, days, verzoeknummer, dry_run=dry_run)
                 for name, plan in plans.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapter.cli.output import FAILED, fail
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, fail_configuration, read_config
-from adapter.config import Config, ConfigProblem
+from adapter.config import Config, ConfigFiles, ConfigProblem
 from adapter.daemon import Daemon, LoopFailures, Materials
 from adapter.observe import configure_logs, get_logger
 from adapter.store import StoreProblem
@@ -19,6 +19,8 @@ log = get_logger(__name__)
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the daemon in the foreground.
 
+    Authorities are added, changed and withdrawn while it runs: when one of their files changes, and on SIGHUP.
+
     It stops on SIGTERM and SIGINT: it takes no new message, lets running work end, puts back what does not within
     seconds, and exits with 0.
     """
@@ -27,10 +29,11 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 def run_daemon(path: Path, materials: Materials | None = None) -> None:
     """Run the daemon of a configuration until SIGTERM or SIGINT; tests pass `materials` of their own."""
+    files = ConfigFiles(path, os.environ)
     config = read_config(path)
     configure_logs(config.log.format, config.log.level)
     try:
-        asyncio.run(_run(config, materials or Materials()))
+        asyncio.run(_run(config, files, materials or Materials()))
     except ConfigProblem as problem:
         fail_configuration(problem)
     except StoreProblem as problem:
@@ -39,13 +42,14 @@ def run_daemon(path: Path, materials: Materials | None = None) -> None:
         fail(f"cannot start: {error}; is another program listening there, and may this user listen there?")
 
 
-async def _run(config: Config, materials: Materials) -> None:
+async def _run(config: Config, files: ConfigFiles, materials: Materials) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(LoopFailures())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    daemon = Daemon(config, materials)
+    daemon = Daemon(config, materials, files=files)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     await daemon.start()
     await stop.wait()
     await _stop(daemon, materials)

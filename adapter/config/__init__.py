@@ -2,6 +2,7 @@
 
 from adapter.config.checks import dso_environment
 from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
+from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
 from adapter.config.publish import PublishBody, PublishConfig
@@ -12,6 +13,7 @@ from adapter.config.reconcile import (
     SearchRequestConfig,
     SearchResponseConfig,
 )
+from adapter.config.reload import ConfigFiles, Problems, Renewal, without
 from adapter.config.secrets import read_secret
 from adapter.config.settings import (
     AdminConfig,
@@ -58,6 +60,7 @@ __all__ = [
     "ByteSize",
     "CertificateRenewal",
     "Config",
+    "ConfigFiles",
     "ConfigPath",
     "ConfigProblem",
     "DirectConfig",
@@ -66,18 +69,22 @@ __all__ = [
     "EbmsConfig",
     "Environment",
     "FetchStrategy",
+    "FileState",
     "Flow",
     "LimitsConfig",
     "LinksConfig",
     "Listen",
     "LogConfig",
+    "Mark",
     "NotificationConfig",
     "OauthConfig",
     "OutgoingConfig",
     "Paging",
+    "Problems",
     "PublishBody",
     "PublishConfig",
     "ReconcileConfig",
+    "Renewal",
     "RetentionConfig",
     "RetriesConfig",
     "Role",
@@ -91,8 +98,12 @@ __all__ = [
     "VerzoekTraits",
     "dso_environment",
     "load_config",
+    "look_at",
+    "mark_of",
     "parse_duration",
     "parse_rate",
     "parse_size",
+    "paths_in",
     "read_secret",
+    "without",
 ]

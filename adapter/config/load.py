@@ -12,8 +12,11 @@ from adapter.config.checks import check_rules
 from adapter.config.problems import ConfigProblem, Key, Origin, explain
 from adapter.config.settings import Config
 
-_PREFIX = "STAM_ADAPTER__"
-_AUTHORITIES = "authorities.d"
+PREFIX = "STAM_ADAPTER__"
+"""How the names of the environment variables begin that set something."""
+
+AUTHORITIES = "authorities.d"
+"""The directory beside the main file with one file per authority."""
 
 Table = dict[str, Any]
 
@@ -35,9 +38,9 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
     """
     main = path.absolute()
-    data = _read(path)
+    data = read_table(path)
     files = _add_authorities(data, path)
-    variables = _override(data, environ)
+    variables = override(data, environ)
     origin = Origin(path, files, variables)
     try:
         config = Config.model_validate(data, context={"base": main.parent})
@@ -50,7 +53,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _read(path: Path) -> Table:
+def read_table(path: Path) -> Table:
+    """Read one file of TOML. Raises ConfigProblem."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -66,7 +70,7 @@ def _read(path: Path) -> Table:
 
 def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
     """Put each file of ``authorities.d`` in the data as an authority; return the file of each."""
-    files = {file.stem: file for file in sorted((path.parent / _AUTHORITIES).glob("*.toml"))}
+    files = authority_files(path)
     if not files:
         return files
     authorities = data.setdefault("authorities", {})
@@ -74,25 +78,37 @@ def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
         return {}
     twice = sorted(files.keys() & authorities.keys())
     if twice:
-        raise ConfigProblem(
-            f"{files[name]}: authority {name} is also in {path}; keep one of the two" for name in twice
-        )
-    authorities.update({name: _read(file) for name, file in files.items()})
+        raise ConfigProblem(said_twice(name, files[name], path) for name in twice)
+    authorities.update({name: read_table(file) for name, file in files.items()})
     return files
 
 
-def _override(data: Table, environ: Mapping[str, str]) -> dict[Key, str]:
+def authority_files(path: Path) -> dict[str, Path]:
+    """The file of each authority that has one of its own, beside the main file.
+
+    What begins with a dot is of an editor that is at work, and no authority.
+    """
+    found = sorted((path.parent / AUTHORITIES).glob("*.toml"))
+    return {file.stem: file for file in found if not file.name.startswith(".")}
+
+
+def said_twice(name: str, file: Path, main: Path) -> str:
+    """What to say of an authority that has a file, and stands in the main file too."""
+    return f"{file}: authority {name} is also in {main}; keep one of the two"
+
+
+def override(data: Table, environ: Mapping[str, str]) -> dict[Key, str]:
     """Put the values of environment variables in the data; return the variable of each key."""
     variables: dict[Key, str] = {}
     problems: list[str] = []
     for name in sorted(environ):
-        if not name.upper().startswith(_PREFIX):
+        if not name.upper().startswith(PREFIX):
             continue
-        key = _set(data, name[len(_PREFIX) :].lower().split("__"), _value(environ[name]))
+        key = _set(data, name[len(PREFIX) :].lower().split("__"), _value(environ[name]))
         if key is None:
             problems.append(
                 f"environment variable {name}: names no place in the configuration; join the names of "
-                f"tables and key by two underscores, as {_PREFIX}EBMS__LISTEN, and give a list as a whole"
+                f"tables and key by two underscores, as {PREFIX}EBMS__LISTEN, and give a list as a whole"
             )
         else:
             variables[key] = name

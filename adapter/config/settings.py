@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from adapter.config.dso import DsoConfig
+from adapter.config.files import paths_in
 from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
@@ -380,6 +381,11 @@ class AuthorityConfig(_Section):
     )
 
     @property
+    def key_files(self) -> tuple[Path, ...]:
+        """Every file that is named here, as those of keys, but for CPAs and what is named by the sinks."""
+        return tuple(paths_in({name: value for name, value in self if name != "cpas"}))
+
+    @property
     def party_id(self) -> PartyId:
         """The PartyId that ``party`` writes as ``type:value``, or without a type."""
         kind, _, value = self.party.rpartition(":")
@@ -425,6 +431,21 @@ class Config(_Section):
     def base(self) -> Path:
         """The directory that relative paths are relative to."""
         return self._base
+
+    @property
+    def largest_message(self) -> int:
+        """The octets of the largest message that any agreement allows."""
+        agreements = [
+            agreement.max_message
+            for authority in self.authorities.values()
+            for agreement in authority.agreements.values()
+            if agreement.max_message is not None
+        ]
+        return max([self.ebms.max_message, *agreements])
+
+    def only(self, authority: str) -> Self:
+        """The same configuration with one authority alone."""
+        return self.model_copy(update={"authorities": freeze({authority: self.authorities[authority]})})
 
     def retention_of(self, authority: str) -> RetentionConfig:
         """The periods of an authority: its own, and of what it does not set, those of everybody."""

@@ -40,6 +40,7 @@ class Sources:
     clock: Callable[[], datetime]
     _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
+    _wide: dict[str, int] = field(init=False)
     _throttles: dict[str, Throttle] = field(default_factory=dict)
     _clients: list[HttpClient] = field(default_factory=list)
 
@@ -49,6 +50,12 @@ class Sources:
             name: _read_access(name, settings.dso, self.keys[name])
             for name, settings in self.config.authorities.items()
             if settings.dso is not None
+        }
+        usual = Limits().lane
+        self._wide = {
+            dso_lane(name): settings.dso.concurrency
+            for name, settings in self.config.authorities.items()
+            if settings.dso is not None and settings.dso.concurrency > usual
         }
 
     def source(self, authority: str) -> Source | None:
@@ -65,16 +72,14 @@ class Sources:
 
         Who asks for more requests at a time gets as many verzoeken, which may have one file each.
         """
-        usual = Limits().lane
-        rooms = {
-            dso_lane(name): settings.dso.concurrency
-            for name, settings in self.config.authorities.items()
-            if settings.dso is not None and settings.dso.concurrency > usual
-        }
-        return rooms | {dso_lane(name): 0 for name, one in self._throttles.items() if one.left}
+        if not self._throttles:  # asked for at each look for work
+            return self._wide
+        return self._wide | {dso_lane(name): 0 for name, one in self._throttles.items() if one.left}
 
     def next_change(self) -> datetime | None:
         """When the first of the sources that rest may be asked again; None where none rests."""
+        if not self._throttles:
+            return None
         left = [one.left for one in self._throttles.values() if one.left]
         return self.clock() + min(left) if left else None
 

@@ -5,7 +5,7 @@ listeners. Stop is the reverse: listeners first, then the worker within a grace,
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,23 +14,23 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
-from adapter.config import Config, ConfigProblem, Environment
+from adapter.config import Config, ConfigFiles, ConfigProblem, Environment
 from adapter.daemon.clock import StoreClock
-from adapter.daemon.collecting import Sources
 from adapter.daemon.counting import JobCounter, watch_backlog
 from adapter.daemon.listener import Listener
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
-from adapter.daemon.reconciling import reconcile_plans
-from adapter.daemon.registry import Registry, load_keys, load_spare_keys
+from adapter.daemon.registry import Registry
+from adapter.daemon.reloading import EVERY, Reloader
 from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
-from adapter.daemon.sinks import SinkRooms, Sinks, make_sinks
+from adapter.daemon.sinks import SinkRooms
+from adapter.daemon.tenants import Hosted, SourceRooms, TenantMaker, Tenants
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyPair, KeyProblem, TrustStore
+from adapter.pki import KeyProblem, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
@@ -77,12 +77,14 @@ class Materials:
     timing: Timing = field(default_factory=Timing)
     grace: timedelta = GRACE
     stop: timedelta = STOP
+    look_at_files: timedelta = EVERY
 
 
 @dataclass(slots=True)
 class Daemon:
     """One running adapter.
 
+    `files` is where `config` was read from, to be read again when it changes; without it nothing ever changes.
     `ebms_port` and `admin_port` are the ports that are listened on, once started: a configuration may ask for
     port 0, which means any.
     """
@@ -90,9 +92,13 @@ class Daemon:
     config: Config
     materials: Materials = field(default_factory=Materials)
     metrics: Metrics = field(default_factory=Metrics)
+    files: ConfigFiles | None = None
     ebms_port: int = 0
     admin_port: int = 0
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _reload: asyncio.Event = field(default_factory=asyncio.Event)
+    _tenants: Tenants | None = None
+    _clock: Callable[[], datetime] | None = None
 
     async def start(self) -> None:
         """Start everything, and return when messages are received.
@@ -105,6 +111,10 @@ class Daemon:
             await self._closing.aclose()
             raise
 
+    def reload(self) -> None:
+        """Read the configuration of the authorities again, soon; what came of it is in the log."""
+        self._reload.set()
+
     async def stop(self) -> None:
         """Stop receiving, let running work end, and close."""
         log.info("stopping", action="daemon.stopping")
@@ -114,60 +124,53 @@ class Daemon:
     async def _start(self) -> None:
         config = self.config
         _warn_about(config)
-        keys = await asyncio.to_thread(load_keys, config)
-        spare_keys = await asyncio.to_thread(load_spare_keys, config)
         trust = load_trust(config)
-        sinks = self._sinks(keys)
+        maker = TenantMaker(self.materials.sink_types(), trust, self._time)
+        tenants = await self._make_tenants(maker)
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
         clock = StoreClock(db, self.materials.clock, is_shared(config.store.url))
         await clock.look()
+        self._clock = clock
         spool = self.materials.open_spool(config)
         restored = await self._look_back(db, spool, clock)
-        registry = Registry(config, keys, db, self.metrics, clock)
+        registry = Registry(tenants.config, tenants.keys, db, self.metrics, clock)
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(registry.current, trust, config.outgoing, test, spare_keys)
+        partners = Partners(registry.current, trust, config.outgoing, test, tenants.spare_keys)
         self._closing.push_async_callback(partners.close)
-        sources = Sources(config, keys, trust, clock)
-        self._closing.push_async_callback(sources.close)
         responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock)
-        reconciler = Reconciler(db, reconcile_plans(config, sources), self.metrics, clock)
+        reconciler = Reconciler(db, tenants.plans, self.metrics, clock)
         await reconciler.schedule()
         if restored is not None:
             await restored.conclude()
+        outbox = Outbox(db, spool, registry.current, partners, responses, self.metrics, clock)
+        deliverer = Deliverer(db, spool, tenants.sink, self.metrics, clock, config.limits.delivery_time)
         handlers: dict[str, Handler] = {
-            JobKind.SEND: Outbox(db, spool, registry.current, partners, responses, self.metrics, clock),
+            JobKind.SEND: outbox,
             JobKind.ROUTE: Router(db, spool, registry.current, clock),
             JobKind.RECONCILE: reconciler,
             JobKind.COLLECT: Collector(
                 db,
                 spool,
-                sources.source,
+                tenants.source,
                 self.metrics,
                 clock,
                 lambda delivery, facts: sink_of(
                     registry.current().by_name.get(delivery.authority), delivery, facts
                 ),
             ),
-            JobKind.DELIVER: Deliverer(
-                db,
-                spool,
-                lambda authority, name: sinks.get((authority, name)),
-                self.metrics,
-                clock,
-                config.limits.delivery_time,
-            ),
+            JobKind.DELIVER: deliverer,
         }
-        worker = self._worker(db, handlers, clock, sinks, sources)
+        worker = self._worker(db, handlers, clock, tenants)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
         self._background(clock.watch(), "clock")
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
-        retention = RetentionTask(config, Purger(db, spool), self.metrics, clock)
+        retention = RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock)
         self._background(retention.work(), "retention")
         pressure = Pressure(room_of(config.limits))
         self._background(watch_load(db, spool, config.state, pressure, self.metrics), "load")
@@ -185,10 +188,11 @@ class Daemon:
         listener = Listener("ebms", config.ebms.listen, config.limits.connections, self.metrics)
         readiness = Readiness(db, spool, worker, registry, config.state, clock, listener)
         submitter = Submitter(db, spool, registry.current, clock)
-        api = ApplicationApi(db, spool, registry.current, submitter, config, self.metrics, clock)
+        api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
         await self._listen_admin(readiness, api)
+        self._follow(tenants, maker, registry, reconciler, partners)
         self._closing.push_async_callback(listener.close)
-        await self._listen_ebms(listener, receiver, spool, trust)
+        await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
 
     async def _look_back(self, db: Database, spool: Spool, clock: StoreClock) -> RestoredStore | None:
@@ -202,21 +206,44 @@ class Daemon:
             self._background(_sweep(db, spool, names), "sweep")
         return restored
 
-    def _sinks(self, keys: Mapping[str, KeyPair]) -> Sinks:
-        sinks = make_sinks(self.config, self.materials.sink_types(), keys, self.materials.clock)
-        for one in sinks.values():
-            self._closing.push_async_callback(one.sink.close)
-        return sinks
+    def _time(self) -> datetime:
+        """The time, for what is made before the store is open."""
+        return self._clock() if self._clock is not None else self.materials.clock()
+
+    async def _make_tenants(self, maker: TenantMaker) -> Tenants:
+        made = await asyncio.to_thread(maker.make_all, self.config)
+        self._tenants = tenants = Tenants(self.config, made, self.config.limits.delivery_time)
+        self._closing.push_async_callback(tenants.close)
+        return tenants
+
+    def _follow(
+        self,
+        tenants: Tenants,
+        maker: TenantMaker,
+        registry: Registry,
+        reconciler: Reconciler,
+        partners: Partners,
+    ) -> None:
+        """Follow what changes in the files of the configuration."""
+        if self.files is None:
+            return
+
+        async def settle(changed: frozenset[str]) -> None:
+            await registry.refresh()
+            await reconciler.schedule(changed)
+
+        reloader = Reloader(self.files, tenants, maker, registry, self.metrics, settle, partners.close_unused)
+        self._background(reloader.watch(self._reload, self.materials.look_at_files), "reload")
 
     def _worker(
-        self, db: Database, handlers: dict[str, Handler], clock: StoreClock, sinks: Sinks, sources: Sources
+        self, db: Database, handlers: dict[str, Handler], clock: StoreClock, tenants: Tenants
     ) -> Worker:
         retries = self.config.retries
         limits = Limits(self.config.limits.concurrency)
-        lanes = JoinedRooms((SinkRooms(sinks, limits.lane), sources))
+        lanes = JoinedRooms((SinkRooms(tenants.sinks, limits.lane), SourceRooms(tenants)))
         return Worker(
             db,
-            handlers,
+            {kind: Hosted(tenants, handler) for kind, handler in handlers.items()},
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=clock,
             limits=replace(limits, lanes=lanes),
@@ -243,16 +270,10 @@ class Daemon:
         self._closing.push_async_callback(end)
 
     async def _listen_ebms(
-        self, listener: Listener, receiver: Receiver, spool: Spool, trust: TrustStore
+        self, listener: Listener, receiver: Receiver, spool: Spool, trust: TrustStore, tenants: Tenants
     ) -> None:
         ebms = self.config.ebms
-        per_agreement = [
-            agreement.max_message
-            for authority in self.config.authorities.values()
-            for agreement in authority.agreements.values()
-            if agreement.max_message is not None
-        ]
-        intake = Intake(spool, max([ebms.max_message, *per_agreement]), ebms.read_timeout.total_seconds())
+        intake = Intake(spool, lambda: tenants.config().largest_message, ebms.read_timeout.total_seconds())
         plain = ebms.tls is None and receiver.test
         endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
         self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)

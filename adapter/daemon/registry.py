@@ -1,25 +1,32 @@
 """The registry: the current snapshot of authorities, renewed when the agreements in the store change.
 
-A CPA file of the configuration is imported at start; a CPA that is added or withdrawn later, by this process or
-another, is noticed within seconds. A message that is being judged keeps the snapshot it started with.
+A CPA file of the configuration is imported at start and when it changes; a CPA that is added or withdrawn later, by
+this process or another, is noticed within seconds. A message that is being judged keeps the snapshot it started with.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from adapter.authorities import AgreementDocument, Authorities, build_authorities
-from adapter.config import Config, ConfigProblem
+from adapter.authorities import (
+    AgreementDocument,
+    Authorities,
+    AuthorityProblem,
+    KnownAgreements,
+    build_authorities,
+)
+from adapter.config import AuthorityConfig, Config, ConfigProblem
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyPair, KeyProblem, load_key_pair
 from adapter.store import (
     CpaOwnedByOther,
     Database,
+    ImportResult,
     StoreProblem,
     active_agreements,
     agreements_version,
@@ -74,17 +81,39 @@ def load_spare_keys(config: Config) -> Mapping[str, tuple[KeyPair, ...]]:
         raise ConfigProblem([f"spare_keys: {problem}"]) from problem
 
 
+@dataclass(frozen=True, slots=True)
+class _CpaFile:
+    """A CPA file that is other than it was."""
+
+    path: Path
+    digest: str
+    cpa_id: str
+    document: bytes
+
+
+def _import_all(
+    conn: Connection, authority: str, files: Sequence[_CpaFile], now: datetime
+) -> list[ImportResult]:
+    return [
+        import_cpa_file(conn, authority, file.path, file.digest, file.cpa_id, file.document, now)
+        for file in files
+    ]
+
+
 @dataclass(slots=True)
 class Registry:
     """Holds the snapshot; `current` is what everybody asks for the authorities of the moment."""
 
-    config: Config
-    keys: Mapping[str, KeyPair]
+    config: Callable[[], Config]
+    keys: Callable[[], Mapping[str, KeyPair]]
     db: Database
     metrics: Metrics
     clock: Callable[[], datetime]
     problems: tuple[str, ...] = ()
     _snapshot: Authorities = field(default_factory=lambda: Authorities({}))
+    _built_for: Config | None = None
+    _agreements: KnownAgreements = field(default_factory=KnownAgreements)
+    _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def current(self) -> Authorities:
         """The authorities at this moment."""
@@ -97,50 +126,72 @@ class Registry:
         """
         problems = [
             problem
-            for name, authority in self.config.authorities.items()
-            for path in authority.cpas
-            if (problem := await self._import_file(name, path)) is not None
+            for name, authority in self.config().authorities.items()
+            for problem in await self.import_cpas(name, authority)
         ]
         if problems:
             raise ConfigProblem(problems)
 
-    async def _import_file(self, authority: str, path: Path) -> str | None:
-        try:
-            document = await asyncio.to_thread(path.read_bytes)
-            digest = hashlib.sha256(document).hexdigest()
-            if await self.db.read(is_imported, authority, path, digest):
-                return None  # of a thousand agreements nearly all are as they were
-            cpa_id = parse_cpa(document).cpa_id
-            result = await self.db.write(
-                import_cpa_file, authority, path, digest, cpa_id, document, self.clock()
-            )
-        except OSError as error:
-            return f"authority {authority}: {path} cannot be read: {error.strerror}; correct `cpas`"
-        except (CpaError, CpaOwnedByOther) as problem:
-            return f"authority {authority}: {path}: {problem}"
-        log.info(
-            f"CPA file {'imported' if result.imported else 'not imported'}",
-            action="cpa.imported" if result.imported else "cpa.unchanged",
-            authority=authority,
-            cpa_id=cpa_id,
-            path=str(path),
-            reason=result.reason,
-        )
-        return None
+    async def import_cpas(
+        self, authority: str, settings: AuthorityConfig, *, only_usable: bool = False
+    ) -> tuple[str, ...]:
+        """Import the CPA files of one authority that changed, all or none of them; return what is wrong.
+
+        With `only_usable` a CPA that the authority could not use is wrong too. Raises StoreProblem.
+        """
+        files: list[_CpaFile] = []
+        problems: list[str] = []
+        for path in settings.cpas:
+            try:
+                document = await asyncio.to_thread(path.read_bytes)
+                digest = hashlib.sha256(document).hexdigest()
+                if await self.db.read(is_imported, authority, path, digest):
+                    continue  # of a thousand agreements nearly all are as they were
+                cpa_id = (await asyncio.to_thread(parse_cpa, document)).cpa_id
+                if only_usable:
+                    read = AgreementDocument(authority, cpa_id, document)
+                    await asyncio.to_thread(KnownAgreements().know, read, settings)
+            except OSError as error:
+                problems.append(
+                    f"authority {authority}: {path} cannot be read: {error.strerror}; correct `cpas`"
+                )
+            except (CpaError, AuthorityProblem) as problem:
+                problems.append(f"authority {authority}: {path}: {problem}")
+            else:
+                files.append(_CpaFile(path, digest, cpa_id, document))
+        if files and not problems:
+            try:
+                results = await self.db.write(_import_all, authority, files, self.clock())
+            except CpaOwnedByOther as problem:
+                return (f"authority {authority}: {problem}",)
+            for file, result in zip(files, results, strict=True):
+                log.info(
+                    f"CPA file {'imported' if result.imported else 'not imported'}",
+                    action="cpa.imported" if result.imported else "cpa.unchanged",
+                    authority=authority,
+                    cpa_id=file.cpa_id,
+                    path=str(file.path),
+                    reason=result.reason,
+                )
+        return tuple(problems)
 
     async def refresh(self) -> None:
-        """Build a new snapshot when the active agreements are other than those of the present one."""
-        version = await self.db.read(agreements_version)
-        if version == self._snapshot.version and self._snapshot.by_name:
-            return
-        now = self.clock()
-        documents = await self.db.read(_documents, now - _MEMORY)
-        self._snapshot, self.problems = await asyncio.to_thread(
-            build_authorities, self.config.authorities, self.keys, documents, version, now
-        )
+        """Build a new snapshot when the active agreements, or the configuration, are others than at the present one."""
+        async with self._building:
+            config, keys = self.config(), self.keys()
+            version = await self.db.read(agreements_version)
+            if version == self._snapshot.version and self._built_for is config:
+                return
+            now = self.clock()
+            documents = await self.db.read(_documents, now - _MEMORY)
+            gone = self._snapshot.by_name.keys() - config.authorities.keys()
+            self._snapshot, self.problems = await asyncio.to_thread(
+                build_authorities, config.authorities, keys, documents, version, now, self._agreements
+            )
+            self._built_for = config
         for problem in self.problems:
             log.error("an agreement cannot be used", action="cpa.unusable", reason=problem)
-        self._report()
+        self._report(gone)
 
     async def watch(self) -> None:
         """Keep the snapshot up to date, and warn once a day of what will end, until cancelled."""
@@ -174,7 +225,9 @@ class Registry:
                         end=end.isoformat(),
                     )
 
-    def _report(self) -> None:
+    def _report(self, gone: Collection[str]) -> None:
+        for name in gone:
+            self.metrics.forget_authority(name)
         for name, authority in self._snapshot.by_name.items():
             ends = [known.agreement.end for known in authority.agreements]
             if ends:

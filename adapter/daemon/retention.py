@@ -178,7 +178,7 @@ class Purger:
 class RetentionTask:
     """The background work of the daemon: soon after its start, and every hour from then on."""
 
-    config: Config
+    config: Callable[[], Config]
     purger: Purger
     metrics: Metrics
     clock: Callable[[], datetime]
@@ -208,7 +208,7 @@ class RetentionTask:
     async def run_once(self) -> Counts:
         """Purge once, by the policy and the agreements of this moment."""
         rows = await self.purger.db.read(active_agreements)
-        policy, said = await asyncio.to_thread(effective_policy, self.config, documents_of(rows))
+        policy, said = await asyncio.to_thread(effective_policy, self.config(), documents_of(rows))
         for text in said:
             if text not in self._said:
                 log.warning(text, action="retention.window")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from adapter.config import Config, ConfigProblem
-from adapter.delivery import ConfiguredSink, SinkContext, SinkProblem, SinkType, make_sink, sink_lane
+from adapter.delivery import Breaker, ConfiguredSink, SinkContext, SinkProblem, SinkType, make_sink, sink_lane
 from adapter.pki import KeyPair
 from adapter.sinks import route_problems
 
@@ -55,21 +55,30 @@ def make_sinks(
 class SinkRooms:
     """How many jobs may run in the lane of each sink, where that is not as in every lane: what the worker asks."""
 
-    def __init__(self, sinks: Sinks, usual: int) -> None:
+    def __init__(self, sinks: Callable[[], Sinks], usual: int) -> None:
         self._usual = usual
-        self._sinks = [
-            (sink_lane(*where), one.common.concurrency, one.breaker) for where, one in sinks.items()
-        ]
+        self._all = sinks
+        self._seen: Sinks | None = None
+        self._sinks: list[tuple[str, int, Breaker]] = []
 
     def rooms(self) -> Mapping[str, int]:
         """The lanes with a limit of their own at this moment."""
         # asked for at each look for work, and with a thousand sinks: nearly all are passed over
         return {
             lane: breaker.room(concurrency)
-            for lane, concurrency, breaker in self._sinks
+            for lane, concurrency, breaker in self._now()
             if concurrency != self._usual or not breaker.is_closed
         }
 
     def next_change(self) -> datetime | None:
         """When the first of the sinks that are left in peace is tried again; None where none is."""
-        return min(filter(None, (breaker.until for _, _, breaker in self._sinks)), default=None)
+        return min(filter(None, (breaker.until for _, _, breaker in self._now())), default=None)
+
+    def _now(self) -> list[tuple[str, int, Breaker]]:
+        sinks = self._all()
+        if sinks is not self._seen:
+            self._seen = sinks
+            self._sinks = [
+                (sink_lane(*where), one.common.concurrency, one.breaker) for where, one in sinks.items()
+            ]
+        return self._sinks

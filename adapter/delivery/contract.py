@@ -202,7 +202,8 @@ class SinkType(Generic[OptionsT]):
     """A kind of sink: the `type` of its table in the configuration, the model of its own keys, what builds it, and the
     flows of the routes that may lead to it.
 
-    The factory may raise SinkProblem, for what only shows when options and context are seen together.
+    The factory may raise SinkProblem, for what only shows when options and context are seen together. It is called in a
+    thread, since a configuration is also read while the daemon runs: what belongs to an event loop is opened later.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from adapter.config import paths_in
 from adapter.delivery.breaker import Breaker
 from adapter.delivery.contract import Json, Sink, SinkContext, SinkProblem, SinkType
 from adapter.delivery.options import CommonOptions, SinkOptions
@@ -15,11 +16,15 @@ from adapter.delivery.options import CommonOptions, SinkOptions
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredSink:
-    """A sink with what holds for every type: how much of it is used, and whether it is left in peace now."""
+    """A sink with what holds for every type: how much of it is used, and whether it is left in peace now.
+
+    `files` are those its options name, as those of keys and secrets: when one changes, it is made again.
+    """
 
     sink: Sink
     common: CommonOptions
     breaker: Breaker
+    files: tuple[Path, ...] = ()
 
 
 def make_sink(types: Iterable[SinkType[Any]], name: str, raw: Json, context: SinkContext) -> ConfiguredSink:
@@ -45,7 +50,13 @@ def make_sink(types: Iterable[SinkType[Any]], name: str, raw: Json, context: Sin
         sink = sink_type.factory(options, context)
     except SinkProblem as problem:
         raise SinkProblem(*(f"{name}: {line}" for line in problem.problems)) from problem
-    return ConfiguredSink(sink, common, Breaker(common.breaker, context.clock))
+    return ConfiguredSink(sink, common, Breaker(common.breaker, context.clock), _files(options))
+
+
+def _files(options: SinkOptions) -> tuple[Path, ...]:
+    # `path` is where a sink delivers, and may be in a file system that hangs: it is not looked at
+    named = paths_in({name: value for name, value in options if name != "path"})
+    return tuple(path for path in named if path.is_file())
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

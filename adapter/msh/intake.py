@@ -6,7 +6,7 @@ was spooled for a message that is not accepted is thrown away by `IncomingMessag
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Final
@@ -103,7 +103,7 @@ class Intake:
     """
 
     spool: Spool
-    max_body: int
+    max_body: Callable[[], int]
     read_timeout: float
 
     async def take(self, request: web.BaseRequest) -> IncomingMessage:
@@ -112,7 +112,7 @@ class Intake:
         Raises SoapFault, UnsupportedType, BodyTooLarge, BodyTooSlow or BodyBroken; nothing is then left in the spool.
         """
         content_type = _content_type(request)
-        if request.content_length is not None and request.content_length > self.max_body + _OVERHEAD:
+        if request.content_length is not None and request.content_length > self.max_body() + _OVERHEAD:
             raise BodyTooLarge(f"the body announces {request.content_length} octets")
         headers = tuple((name, value) for name, value in request.headers.items())
         if not content_type.is_multipart:
@@ -148,8 +148,8 @@ class Intake:
             if not chunk:
                 return
             total += len(chunk)
-            if total > self.max_body + _OVERHEAD:
-                raise BodyTooLarge(f"the body has more than {self.max_body} octets")
+            if total > self.max_body() + _OVERHEAD:
+                raise BodyTooLarge(f"the body has more than {self.max_body()} octets")
             yield chunk
 
 

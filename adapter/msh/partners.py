@@ -4,7 +4,7 @@ A client checks that the server's certificate carries the OIN of the partner, or
 anything (TLS-08). Clients are kept, so that a busy partner costs one handshake, and closed with the daemon.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -29,14 +29,15 @@ class MissingKey(Exception):
 class Partners:
     """The HTTP clients for sending to partners.
 
-    `test` allows what only a test set-up may have: plain HTTP, and servers without OIN, at loopback addresses.
+    `test` allows what only a test set-up may have: plain HTTP, and servers without OIN, at loopback addresses;
+    `spare_keys` gives the further key pairs of an authority.
     """
 
     authorities: Callable[[], Authorities]
     trust: TrustStore
     outgoing: OutgoingConfig
     test: bool
-    spare_keys: Mapping[str, tuple[KeyPair, ...]] = field(default_factory=dict)
+    spare_keys: Callable[[str], tuple[KeyPair, ...]] = lambda _: ()
     _clients: dict[_Wanted, HttpClient] = field(default_factory=dict)
 
     def address(self, endpoint: str, overrides: Overrides) -> str:
@@ -59,7 +60,7 @@ class Partners:
             return authority.keys
         # one for the agreement itself goes before one for all
         wanted = max(fitting, key=lambda override: override.cpa_id is not None).destination
-        for pair in (authority.keys, *self.spare_keys.get(known.authority, ())):
+        for pair in (authority.keys, *self.spare_keys(known.authority)):
             if pair.certificate.public_bytes(Encoding.DER) == wanted:
                 return pair
         raise MissingKey(
@@ -83,6 +84,16 @@ class Partners:
                 proxy=self.outgoing.proxy_for(host),
             )
         return self._clients[wanted]
+
+    async def close_unused(self) -> None:
+        """Close the clients whose key pair is no authority's any more."""
+        used = {
+            pair.certificate
+            for name, authority in self.authorities().by_name.items()
+            for pair in (authority.keys, *self.spare_keys(name))
+        }
+        for wanted in [one for one in self._clients if one[0] not in used]:
+            await self._clients.pop(wanted).close()
 
     async def close(self) -> None:
         """Close every client."""

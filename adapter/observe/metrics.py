@@ -4,6 +4,7 @@ Labels come from closed sets only (names in the configuration, our own words for
 from what a peer sends, so that no partner can make the number of time series grow.
 """
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -43,6 +44,15 @@ class Metrics:
     def render(self) -> bytes:
         """Return all values in the Prometheus text format, to be served as `METRICS_CONTENT_TYPE`."""
         return generate_latest(self.registry)
+
+    def forget_authority(self, authority: str) -> None:
+        """Say nothing more of the state of an authority that is not served any more."""
+        for gauge, *labels in (
+            (self.certificate_not_after_seconds, authority, "own"),
+            (self.agreement_end_seconds, authority),
+        ):
+            with suppress(KeyError):  # of one that never had an agreement nothing was said
+                gauge.remove(*labels)
 
     def _count_messages(self) -> None:
         self.received_total = self._counter(
@@ -153,6 +163,12 @@ class Metrics:
         self.agreement_end_seconds = self._gauge(
             "agreement_end_seconds",
             "When the first agreement of an authority to end does so, in seconds since 1970.",
+            "authority",
+        )
+
+        self.authority_not_reloaded = self._gauge(
+            "authority_not_reloaded",
+            "1 where what the files say of an authority cannot be used, and it is served as it was before.",
             "authority",
         )
 

@@ -10,7 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from adapter.pki.oin import oin_of
 
@@ -29,7 +34,7 @@ class KeyPair:
     """A private key, its certificate, and the intermediate certificates to send along (holder's issuer
     first).
 
-    The paths are kept because Python's TLS contexts read certificate and key from files only.
+    The paths are where it was read from, to name in a message.
     """
 
     private_key: PrivateKey = field(repr=False)
@@ -37,6 +42,12 @@ class KeyPair:
     chain: tuple[x509.Certificate, ...]
     certificate_path: Path
     key_path: Path
+
+    @property
+    def pem(self) -> bytes:
+        """Key, certificate and chain as one PEM file: a secret."""
+        key = self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return key + b"".join(one.public_bytes(Encoding.PEM) for one in (self.certificate, *self.chain))
 
     @property
     def oin(self) -> str | None:

@@ -1,5 +1,6 @@
 """TLS contexts for mutual authentication: TLS 1.2 and 1.3, ciphers NCSC calls good or sufficient."""
 
+import os
 import ssl
 from functools import lru_cache
 
@@ -72,9 +73,14 @@ def _harden(context: ssl.SSLContext) -> None:
 
 
 def _load(context: ssl.SSLContext, key_pair: KeyPair) -> None:
-    # An explicit passphrase, because without one OpenSSL asks for it on the terminal if the file became
-    # encrypted.
-    context.load_cert_chain(key_pair.certificate_path, key_pair.key_path, password="")
+    # The pair as it was read and checked, whatever became of its files since: they may be half replaced by now.
+    # Contexts read from files only; this one is in memory, and of this process alone.
+    file = os.memfd_create("key-pair")
+    try:
+        os.write(file, key_pair.pem)
+        context.load_cert_chain(f"/proc/self/fd/{file}")
+    finally:
+        os.close(file)
 
 
 def _trust(context: ssl.SSLContext, trust: TrustStore) -> None:

@@ -97,6 +97,10 @@ class World:
         """The configuration file of the adapter."""
         return self.directory / "stam-adapter.toml"
 
+    def authority_file(self, name: str) -> Path:
+        """The configuration file of an authority that has one of its own."""
+        return self.directory / "authorities.d" / f"{name}.toml"
+
     @property
     def adapter_log(self) -> Path:
         """The file for what the adapter says, where it runs as a process of its own."""
@@ -124,11 +128,12 @@ def create_world(
     extra_config: str = "",
     now: datetime | None = None,
     key_size: int = 2048,
+    apart: bool = False,
 ) -> World:
     """Make a world with one authority, and one agreement with DSO-LV, per plan (by the authority's name).
 
     `extra_config` is TOML that goes before the tables of the configuration; `key_size` is in bits, and small by
-    default because tests make many worlds.
+    default because tests make many worlds; `apart` gives each authority a file of its own in ``authorities.d``.
     """
     now = now or datetime.now(UTC)
     maker = _Maker(directory, ThrowawayPki(now), ports or free_ports(), now, key_size)
@@ -145,7 +150,14 @@ def create_world(
         pki=maker.pki,
         authorities=authorities,
     )
-    world.config.write_text(_configuration(world, extra_config), encoding="utf-8")
+    head, tables = _configuration(world, extra_config), ""
+    for authority in authorities:
+        if apart:
+            world.authority_file(authority.name).parent.mkdir(exist_ok=True)
+            world.authority_file(authority.name).write_text(authority_toml(world, authority, ""), "utf-8")
+        else:
+            tables += "\n" + authority_toml(world, authority, f"authorities.{authority.name}")
+    world.config.write_text(head + tables, encoding="utf-8")
     return world
 
 
@@ -211,7 +223,7 @@ def _party(name: str, oin: str, role: str, port: int, issued: IssuedCertificate)
 
 
 def _configuration(world: World, extra: str) -> str:
-    head = f"""# Made for a simulation: config/stam-adapter.toml of the project explains every option.
+    return f"""# Made for a simulation: config/stam-adapter.toml of the project explains every option.
 environment = "test"
 state = "var"
 {extra}
@@ -231,28 +243,27 @@ listen = "127.0.0.1:{world.ports.admin}"
 first = "1s"
 max = "1m"
 """
-    return head + "".join(_authority_configuration(world, authority) for authority in world.authorities)
 
 
-def _authority_configuration(world: World, authority: WorldAuthority) -> str:
-    return f"""
-[authorities.{authority.name}]
-party = "{OIN_TYPE}:{authority.oin}"
+def authority_toml(world: World, authority: WorldAuthority, table: str) -> str:
+    """The configuration of an authority: in this table, or without one as a file of ``authorities.d``."""
+    head, dot = (f"[{table}]\n", f"{table}.") if table else ("", "")
+    return f"""{head}party = "{OIN_TYPE}:{authority.oin}"
 cpas = ["cpa/{authority.name}.xml"]
 certificate = "tls/{authority.name}.pem"
 key = "tls/{authority.name}.key"
 
-[authorities.{authority.name}.dso]
+[{dot}dso]
 url = "https://localhost:{world.ports.dso_api}{DEFAULT_BASE}"
 
-[authorities.{authority.name}.publish]
+[{dot}publish]
 url = "https://localhost:{world.ports.dso_api}{CPA_BASE}"
 
-[[authorities.{authority.name}.routes]]
+[[{dot}routes]]
 flow = "stam"
 sink = "archief"
 
-[authorities.{authority.name}.sinks.archief]
+[{dot}sinks.archief]
 type = "directory"
 path = "verzoeken/{authority.name}"
 """

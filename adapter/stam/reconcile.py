@@ -10,7 +10,7 @@ An operator who skipped a verzoek before it was collected decided that for good:
 
 import random
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -122,7 +122,7 @@ class Reconciler:
     def __init__(
         self,
         db: Database,
-        plans: Mapping[str, Plan],
+        plans: Callable[[], Mapping[str, Plan]],
         metrics: Metrics,
         clock: Callable[[], datetime],
         chance: Callable[[float, float], float] = random.uniform,
@@ -133,11 +133,16 @@ class Reconciler:
         self._clock: Final = clock
         self._chance: Final = chance
 
-    async def schedule(self) -> None:
-        """See to it that every authority with a plan has its job, and no other; called at start."""
-        now = self._clock()
-        await self._db.write(drop_schedules, JobKind.RECONCILE, tuple(self._plans))
-        for name, plan in self._plans.items():
+    async def schedule(self, changed: Collection[str] | None = None) -> None:
+        """See to it that every authority with a plan has its job, and no other.
+
+        Called at start, and with `changed` when only these may have another plan than before.
+        """
+        now, plans = self._clock(), self._plans()
+        await self._db.write(drop_schedules, JobKind.RECONCILE, tuple(plans))
+        for name, plan in plans.items():
+            if changed is not None and name not in changed:
+                continue
             first = now + min(plan.every, FIRST_WITHIN) * self._chance(0, 1)
             job = NewJob(JobKind.RECONCILE, dso_lane(name), f"reconcile:{name}", first)
             if await self._db.write(keep_schedule, job, name, now + _longest(plan.every), now):
@@ -151,7 +156,7 @@ class Reconciler:
 
     async def __call__(self, job: Job) -> JobOutcome:
         """Reconcile the authority of a job, and say when to do so again."""
-        plan = self._plans.get(job.authority)
+        plan = self._plans().get(job.authority)
         if plan is None:
             return Done()
         with bound(authority=plan.authority):

@@ -92,7 +92,7 @@ async def test_without_users_nobody_gets_in_but_health_and_metrics_stay_open(
     admin = api.config.admin.model_copy(update={"users": ()})
     config = api.config.model_copy(update={"admin": admin})
     p = api.parts
-    parts = ApplicationApi(p.db, p.spool, p.authorities, p.submitter, config, p.metrics, p.clock)
+    parts = ApplicationApi(p.db, p.spool, p.authorities, p.submitter, lambda: config, p.metrics, p.clock)
     app: web.Application = create_admin_app(checks={}, metrics=p.metrics, api=parts)
     client: Client = await aiohttp_client(app)  # type: ignore[operator]
     for headers in ({}, {"Authorization": f"Bearer {TOKENS['beheer']}"}, {"Authorization": "Bearer "}):

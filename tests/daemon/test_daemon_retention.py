@@ -92,7 +92,7 @@ class Place:
 
     def task(self, db: Database) -> RetentionTask:
         purger = Purger(db, FileSpool(self.state / "spool"))
-        return RetentionTask(self.config, purger, self.metrics, self.clock)
+        return RetentionTask(lambda: self.config, purger, self.metrics, self.clock)
 
     async def deliver(self, db: Database) -> SimulatedVerzoek:
         """A verzoek with the marker in its notification and its XML, and a large document, comes the whole way."""

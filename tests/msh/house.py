@@ -472,7 +472,8 @@ class House:
     async def authorities(self) -> Authorities:
         """The snapshot that the daemon has."""
         config, metrics = self.daemon.config, Metrics()
-        registry = Registry(config, load_keys(config), self.db, metrics, self.clock)
+        keys = load_keys(config)
+        registry = Registry(lambda: config, lambda: keys, self.db, metrics, self.clock)
         await registry.refresh()
         return registry.current()
 

@@ -73,7 +73,7 @@ def exchange(known: KnownAgreement) -> Exchange:
 
 @pytest.fixture
 def partners(authorities: Authorities, world: World, spare: KeyPair) -> Partners:
-    return Partners(lambda: authorities, world.trust, OutgoingConfig(), True, {NAME: (spare,)})
+    return Partners(lambda: authorities, world.trust, OutgoingConfig(), True, lambda _: (spare,))
 
 
 async def override(db: Database, exchange: Exchange, destination: bytes, cpa_id: str | None = None) -> None:

@@ -78,7 +78,7 @@ class Office:
         by_name = {plan.authority: plan for plan in plans or (self.plan,)}
         return Reconciler(
             self.house.db,
-            MappingProxyType(by_name),
+            lambda: MappingProxyType(by_name),
             self.house.metrics,
             lambda: self.house.now,
             self.chance,

@@ -24,7 +24,7 @@ class ApplicationApi:
     spool: Spool
     authorities: Callable[[], Authorities]
     submitter: Submitter
-    config: Config
+    config: Callable[[], Config]
     metrics: Metrics
     clock: Callable[[], datetime]
 

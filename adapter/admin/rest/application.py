@@ -27,7 +27,7 @@ def create_api_app(api: ApplicationApi) -> web.Application:
 
     Raises ConfigProblem where the token of a user cannot be used.
     """
-    users: Users = load_users(api.config.admin.users)
+    users: Users = load_users(api.config().admin.users)
     app = web.Application(
         middlewares=[answer_errors(api.metrics, error_as_text), identify(api, users, FailedLogins())]
     )

@@ -91,7 +91,7 @@ async def clear_cache(_call: Call) -> web.StreamResponse:
 
 async def _sound(call: Call, octets: bytes) -> CollaborationProtocolAgreement:
     """The document. Raises Refused (400) with everything that is wrong with it."""
-    production = call.api.config.environment is Environment.PROD
+    production = call.api.config().environment is Environment.PROD
     try:
         document = await asyncio.to_thread(parse_cpa, octets)
     except CpaError as problem:

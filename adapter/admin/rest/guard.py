@@ -27,7 +27,7 @@ def identify(api: ApplicationApi, users: Users, failed: FailedLogins) -> Middlew
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         now = api.clock()
-        address = address_of(request, api.config.admin.trusted_proxies)
+        address = address_of(request, api.config().admin.trusted_proxies)
         wait = failed.wait(address, now)
         if wait is not None:
             return web.Response(

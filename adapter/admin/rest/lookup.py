@@ -40,7 +40,7 @@ class Found:
 
 def own_mailboxes(call: Call) -> Mailboxes:
     """The mailboxes of the user's authorities."""
-    return frozenset(mailbox for mailbox in mailboxes(call.api.config) if mailbox[0] in call.scope)
+    return frozenset(mailbox for mailbox in mailboxes(call.api.config()) if mailbox[0] in call.scope)
 
 
 async def find_message(call: Call) -> Found:

@@ -66,7 +66,7 @@ async def get_multipart(call: Call) -> web.StreamResponse:
 
 async def _read(call: Call, payloads: list[SubmittedPayload]) -> dict[str, Any]:
     """Read all parts; payloads are added as they land, for who has to remove them. Returns the properties."""
-    left = largest_message(call.api)
+    left = call.api.config().largest_message
     properties: dict[str, Any] | None = None
     reader = await call.request.multipart()
     while (part := await reader.next()) is not None:
@@ -90,17 +90,6 @@ async def _read(call: Call, payloads: list[SubmittedPayload]) -> dict[str, Any]:
     return properties
 
 
-def largest_message(api: ApplicationApi) -> int:
-    """How many octets the payloads of one message may have together."""
-    agreements = [
-        agreement.max_message
-        for authority in api.config.authorities.values()
-        for agreement in authority.agreements.values()
-        if agreement.max_message is not None
-    ]
-    return max([api.config.ebms.max_message, *agreements])
-
-
 def _check_encoding(part: BodyPartReader) -> None:
     encoding = part.headers.get(hdrs.CONTENT_TRANSFER_ENCODING, "binary").lower()
     if encoding not in _ENCODINGS:
@@ -121,7 +110,7 @@ async def _spooled(api: ApplicationApi, part: BodyPartReader, limit: int) -> Sub
         while chunk := await part.read_chunk(_CHUNK):
             await writer.write(bytes(part.decode(chunk)))
             if writer.size > limit:
-                raise too_large(largest_message(api))
+                raise too_large(api.config().largest_message)
         content = await writer.commit()
     content_id = part.headers.get("Content-ID")
     return SubmittedPayload(
