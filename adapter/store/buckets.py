@@ -1,7 +1,9 @@
 """Getting into a bucket of an S3-compatible object store: opening it, and what its errors mean to an operator."""
 
 import asyncio
+import atexit
 import re
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,6 +44,9 @@ _RETRIES: Final["RetryConfig"] = {
 }
 """Short hiccups are waited out here; for longer ones a partner comes again, and a job is tried again."""
 
+_LAST_WORDS: Final = 0.1
+"""Seconds that threads of the library get, when the process ends, to let go of Python."""
+
 _TIDYING: Final = 10.0
 """Seconds that the removal of what nobody needs may hold up who waits for an answer."""
 
@@ -62,6 +67,11 @@ _RIGHTS: Final = (
     "check the keys, and allow GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket there"
 )
 _WAY: Final = "check endpoint, region and keys {options}, the network and the proxy"
+
+
+# A thread that answered may still wait for the interpreter; were that torn down meanwhile, the process would abort
+# after all was done, and its exit code be lost: https://github.com/PyO3/pyo3-async-runtimes/issues/40
+atexit.register(time.sleep, _LAST_WORDS)
 
 
 class BucketProblem(Exception):

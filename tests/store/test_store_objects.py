@@ -169,6 +169,23 @@ def test_the_library_is_loaded_only_where_it_is_needed() -> None:
     assert done.stdout.strip() == "False"
 
 
+async def test_a_process_that_ends_right_after_a_request_ends_well(bucket: Bucket, tmp_path: Path) -> None:
+    config = tmp_path / "stam-adapter.toml"
+    config.write_text(f'environment = "test"\n[store]\n{bucket.as_toml(tmp_path)}')
+    code = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from adapter.config import load_config; from adapter.store import open_spool\n"
+        "asyncio.run(open_spool(load_config(Path(sys.argv[1]), {})).reach())"
+    )
+
+    async def run() -> int:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(config))
+        return await process.wait()
+
+    # a thread of the library that was too late made one in five abort
+    assert [code for _ in range(5) for code in await asyncio.gather(run(), run())] == [0] * 10
+
+
 def test_memory_does_not_grow_with_the_content(bucket: Bucket, tmp_path: Path) -> None:
     config = tmp_path / "stam-adapter.toml"
     config.write_text(f'environment = "test"\n[store]\n{bucket.as_toml(tmp_path)}')
