@@ -105,12 +105,19 @@ async def test_a_media_type_that_is_none_is_left_out(
     assert found.attributes["Content-Type"] == "binary/octet-stream"
 
 
-async def test_names_stay_as_they_are(
-    sink: BucketSink, consumer: Consumer, checkpoint: MemoryCheckpoint
-) -> None:
+@pytest.mark.parametrize(
+    "key", ["1f2e@dso.example.nl", "één verzoek~0123456789", "100% a+b#c", "2023073100048-000-r2"]
+)
+async def test_names_stay_as_they_are(sink: BucketSink, consumer: Consumer, key: str) -> None:
     name = "bijlagen/één #1 100% ~0123456789 {a}+b&c=d'é.pdf"
-    await sink.deliver(make_handover(make_file(name, b"a"), key="1f2e@dso.example.nl"), checkpoint)
-    assert await consumer.paths() == [f"1f2e@dso.example.nl/{name}", "1f2e@dso.example.nl/manifest.json"]
+    delivery = make_handover(make_file(name, b"a"), key=key)
+    other = make_handover(make_file("a", b"a"), key=f"{key}-r2")
+    for _ in range(2):
+        assert isinstance(await sink.deliver(delivery, MemoryCheckpoint()), Delivered)
+    assert isinstance(await sink.deliver(other, MemoryCheckpoint()), Delivered)
+    assert set(await consumer.paths()) == {
+        *(f"{key}/{name}", f"{key}/manifest.json", f"{key}-r2/a", f"{key}-r2/manifest.json")
+    }
 
 
 async def test_a_message_without_files_is_a_delivery(
