@@ -238,6 +238,7 @@ class LimitsConfig(_Section):
     """
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    concurrency_per_authority: Annotated[int, Field(ge=1, le=1000)] = 16
     connections: Annotated[int, Field(ge=1, le=60_000)] = 768
     requests: Annotated[int, Field(ge=1, le=10_000)] = 512
     requests_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 256

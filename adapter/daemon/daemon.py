@@ -239,7 +239,7 @@ class Daemon:
         self, db: Database, handlers: dict[str, Handler], clock: StoreClock, tenants: Tenants
     ) -> Worker:
         retries = self.config.retries
-        limits = Limits(self.config.limits.concurrency)
+        limits = Limits(self.config.limits.concurrency, self.config.limits.concurrency_per_authority)
         lanes = JoinedRooms((SinkRooms(tenants.sinks, limits.lane), SourceRooms(tenants)))
         return Worker(
             db,

@@ -35,9 +35,10 @@ _NOW: Final = bindparam("now", type_=UtcDateTime)
 _LANE: Final = bindparam("in_lane", type_=Text)
 _KINDS: Final = bindparam("kinds", expanding=True, type_=Text)
 _FULL: Final = bindparam("full", expanding=True, type_=Text)
+_BUSY: Final = bindparam("busy", expanding=True, type_=Text)
 _SPARE: Final = bindparam("spare", expanding=True, type_=RowId)
 _WANTED: Final = bindparam("wanted", expanding=True, type_=RowId)
-_WAITING: Final = (job.c.id, job.c.lane, job.c.order_key, job.c.not_before)
+_WAITING: Final = (job.c.id, job.c.authority, job.c.lane, job.c.order_key, job.c.not_before)
 _OPEN_LANE: Final = and_(job.c.lane.not_in(_FULL), job.c.lane.not_in(paused_lanes()))
 
 
@@ -53,16 +54,20 @@ def claim_jobs(
     room: Mapping[str, int] | None = None,
     lane_limit: int | None = None,
     spare: Collection[int] = (),
+    shares: Mapping[str, int] | None = None,
+    share: int | None = None,
 ) -> list[Job]:
     """Claim jobs for `owner` until `now + lease`: the oldest due first, by turns over the lanes.
 
-    At most `limit` in all, of each lane at most `room[lane]`, else `lane_limit` (None: no bound). Paused and
-    full lanes are left alone, and so are jobs whose order key runs. A job whose lease expired is taken over,
-    unless its id is in `spare`: those still run here, after a pause of the whole machine for example.
+    At most `limit` in all, of each lane at most `room[lane]`, else `lane_limit` (None: no bound), and of each authority
+    at most `shares[authority]`, else `share`. Paused and full lanes are left alone, and so are jobs whose order key
+    runs. A job whose lease expired is taken over, unless its id is in `spare`: those still run here, after a pause of
+    the whole machine for example.
     """
     if limit <= 0 or not kinds:
         return []
-    asked = {"now": now, "kinds": tuple(kinds)}
+    left = _Shares({} if shares is None else shares, limit if share is None else share)
+    asked = {"now": now, "kinds": tuple(kinds), "busy": left.used_up}
     full = {"full": tuple(full_lanes)}
     waiting: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in conn.execute(_EXPIRED, {**asked, **full, "spare": tuple(spare)}):
@@ -71,13 +76,35 @@ def claim_jobs(
         if len(waiting) >= limit:
             break  # each of these gives at least one: who waits in the others has waited shorter
         at_most = _room(lane, room, lane_limit, limit)
-        if rows := conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most}).all():
+        rows = conn.execute(_DUE_IN_LANE, {**asked, "in_lane": lane, "at_most": at_most}).all()
+        if rows and left.take(rows[0].authority):
             waiting[lane] += rows
     by_turns = _longest_waiting_first(
         [rows[: _room(name, room, lane_limit, limit)] for name, rows in waiting.items()]
     )
-    wanted = list(filter(None, chain.from_iterable(zip_longest(*by_turns))))
+    left = _Shares({} if shares is None else shares, limit if share is None else share)
+    turns = filter(None, chain.from_iterable(zip_longest(*by_turns)))
+    wanted = [row for row in turns if left.take(row.authority)]
     return _take(conn, wanted, limit, {"now": now, "lease_owner": owner, "lease_until": now + lease})
+
+
+class _Shares:
+    """How many more jobs each authority may have running."""
+
+    def __init__(self, shares: Mapping[str, int], usual: int) -> None:
+        self._left = dict(shares)
+        self._usual = usual
+
+    @property
+    def used_up(self) -> tuple[str, ...]:
+        """The authorities that may have no more."""
+        return tuple(name for name, left in self._left.items() if left <= 0)
+
+    def take(self, authority: str) -> bool:
+        """Take one of the share of an authority; return whether there was one."""
+        left = self._left.get(authority, self._usual)
+        self._left[authority] = left - 1
+        return left > 0
 
 
 def renew_leases(conn: Connection, owner: str, ids: Collection[int], until: datetime) -> set[int]:
@@ -104,6 +131,7 @@ def _expired() -> Select[Any]:
         job.c.state == JobState.RUNNING,
         job.c.lease_until <= _NOW,
         job.c.id.not_in(_SPARE),
+        job.c.authority.not_in(_BUSY),
         job.c.kind.in_(_KINDS),
         _OPEN_LANE,
     )
@@ -165,6 +193,7 @@ def _due_in_lane() -> Select[Any]:
         .where(
             job.c.state == JobState.READY,
             job.c.lane == _LANE,
+            job.c.authority.not_in(_BUSY),
             job.c.not_before <= _NOW,
             job.c.kind.in_(_KINDS),
             or_(job.c.order_key.is_(None), and_(~in_the_way, ~held)),

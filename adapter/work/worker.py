@@ -115,9 +115,10 @@ class JoinedRooms:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many jobs run at a time: in all, and in one lane unless `lanes` says otherwise for it."""
+    """How many jobs run at a time: in all, of one authority, and in one lane unless `lanes` says otherwise for it."""
 
     concurrency: int = 32
+    share: int = 16
     lane: int = 4
     lanes: LaneRooms = field(default_factory=FixedRooms)
 
@@ -291,6 +292,7 @@ class Worker:
         own, usual = self._limits.lanes.rooms(), self._limits.lane
         left = {lane: own.get(lane, usual) - busy[lane] for lane in busy.keys() | own.keys()}
         full = [lane for lane, number in left.items() if number <= 0]
+        shares = Counter(job.authority for job in self.running)
         kinds = tuple(self._handlers)
         claim = partial(
             claim_jobs,
@@ -303,6 +305,8 @@ class Worker:
             room=left,
             lane_limit=self._limits.lane,
             spare=tuple(self._running),
+            shares={authority: self._limits.share - number for authority, number in shares.items()},
+            share=self._limits.share,
         )
         # Cancelled by `stop` while this commits, what was claimed is put back there.
         return await self._db.write(_claim_and_look, claim, kinds, now)

@@ -232,6 +232,40 @@ async def test_no_more_run_than_there_is_room_for(db: Database, clock: FakeClock
     assert handler.most == 2
 
 
+async def test_an_authority_gets_no_more_than_its_share_whatever_its_lanes(
+    db: Database, clock: FakeClock, until: Until
+) -> None:
+    handler = Blocking()
+    for number in range(6):
+        await add(db, clock, f"lane{number}")
+        await add(db, clock, f"lane{number}")
+    other = NewJob("x", "other")
+    for _ in range(2):
+        await db.write(add_job, other, "omgevingsdienst", 1, clock())
+    async with working(db, handler, clock, limits=Limits(concurrency=4, share=3)):
+        await until(lambda: len(handler.running) == 4)
+        assert sorted(job.authority for job in handler.running) == ["omgevingsdienst", *["voorbeeldstad"] * 3]
+        await db.write(add_job, other, "omgevingsdienst", 1, clock())
+        handler.go.set()
+        await until(nothing_left(db))
+    assert handler.most == 4
+
+
+async def test_a_share_that_is_used_up_leaves_room_unused_rather_than_to_take_it(
+    db: Database, clock: FakeClock, until: Until
+) -> None:
+    handler = Blocking()
+    for number in range(6):
+        await add(db, clock, f"lane{number}")
+    async with working(db, handler, clock, limits=Limits(concurrency=32, share=2)):
+        await until(lambda: len(handler.running) == 2)
+        await db.write(add_job, NewJob("x", "lane0"), "omgevingsdienst", 1, clock())
+        await until(lambda: len(handler.running) == 3)
+        handler.go.set()
+        await until(nothing_left(db))
+    assert handler.most == 3
+
+
 async def test_a_paused_lane_waits_and_resuming_wakes_it(
     db: Database, clock: FakeClock, until: Until
 ) -> None:
