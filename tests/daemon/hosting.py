@@ -1,7 +1,8 @@
 """A daemon for several authorities, each with a file of its own, whose files a test changes while it runs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,17 +36,22 @@ class WatchedSink(DirectorySink):
         self.gate = asyncio.Event()
         self.gate.set()
         self.at_work = 0
-        self.most = 0
         self.closed = False
+        self.told: Callable[[str], None] = lambda _: None
+
+    async def prepare(self) -> None:
+        """What comes before each delivery."""
+        await self.gate.wait()
 
     async def deliver(self, handover: Handover, checkpoint: Checkpoint) -> Outcome:
         assert not self.closed, "a sink is used after it was closed"
         self.at_work += 1
-        self.most = max(self.most, self.at_work)
         try:
-            await self.gate.wait()
+            await self.prepare()
             assert not self.closed, "a sink was closed while it was used"
-            return await super().deliver(handover, checkpoint)
+            outcome = await super().deliver(handover, checkpoint)
+            self.told(handover.verzoeknummer or "")
+            return outcome
         finally:
             self.at_work -= 1
 
@@ -61,9 +67,15 @@ class Hosting:
     world: World
     dso: SimulatedDso
     logs: list[Any]
+    special: Mapping[str, type[WatchedSink]] = field(default_factory=dict)
     made: list[WatchedSink] = field(default_factory=list)
+    announced: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    delivered: defaultdict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     _daemon: Daemon | None = None
     _number: int = 0
+    _waiting: defaultdict[tuple[str, str], list[asyncio.Event]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @property
     def daemon(self) -> Daemon:
@@ -88,8 +100,10 @@ class Hosting:
 
     def _types(self) -> tuple[SinkType[Any], ...]:
         def make(options: DirectoryOptions, context: SinkContext) -> WatchedSink:
-            self.made.append(WatchedSink(options, context))
-            return self.made[-1]
+            sink = self.special.get(context.authority, WatchedSink)(options, context)
+            sink.told = lambda number: self._note(context.authority, number)
+            self.made.append(sink)
+            return sink
 
         return replace(DIRECTORY, factory=make), MAILBOX
 
@@ -145,7 +159,21 @@ class Hosting:
         number = verzoeknummer(datetime.now(UTC).date(), self._number)
         authority = self.authority(name)
         await self.dso.announce(authority, make_verzoek(VerzoekSpec(number, authority.oin)))
+        self.announced[name].append(number)
         return number
+
+    def _note(self, name: str, number: str) -> None:
+        self.delivered[name][number] = asyncio.get_running_loop().time()
+        for waiting in self._waiting.pop((name, number), ()):
+            waiting.set()
+
+    async def delivery_of(self, name: str, number: str) -> float:
+        """When a verzoek was delivered, by the clock of the event loop; waits until it is."""
+        while number not in self.delivered[name]:
+            waiting = asyncio.Event()
+            self._waiting[name, number].append(waiting)
+            await waiting.wait()
+        return self.delivered[name][number]
 
     async def is_known(self, name: str) -> bool:
         """Whether a ping under the agreement of an authority is answered, or refused since there is none such."""
