@@ -23,6 +23,11 @@ class Steps:
         known = self._checkpoint.get(step)
         return None if known is None else known.get(_RESULT)
 
+    def earlier(self, step: str) -> Json | None:
+        """What a step came to in an earlier delivery of the same verzoek; None where it was not done."""
+        known = self._checkpoint.earlier(step)
+        return None if known is None else known.get(_RESULT)
+
     async def once(self, step: str, call: Call) -> Json:
         """The result of a step that the other side recognises when it is repeated: it can be made again after a crash.
 

@@ -8,9 +8,10 @@ from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
 from adapter.sinks.routes import route_problems
 from adapter.sinks.s3 import S3, S3Options
+from adapter.sinks.stuf import STUF_ZDS, StufZdsOptions
 from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, STUF_ZDS)
 """The types of the adapter itself."""
 
 
@@ -30,6 +31,7 @@ __all__ = [
     "MAILBOX",
     "S3",
     "SINK_TYPES",
+    "STUF_ZDS",
     "ZGW",
     "DirectoryOptions",
     "DirectorySink",
@@ -37,6 +39,7 @@ __all__ = [
     "MailboxOptions",
     "MailboxSink",
     "S3Options",
+    "StufZdsOptions",
     "ZgwOptions",
     "ZgwSink",
     "mailboxes",

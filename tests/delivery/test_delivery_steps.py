@@ -40,6 +40,17 @@ async def test_a_step_that_was_done_is_not_done_again(server: Server, kept: Memo
     assert server.calls == 1
 
 
+async def test_what_a_step_came_to_in_an_earlier_delivery_is_known(
+    server: Server, kept: MemoryCheckpoint
+) -> None:
+    await Steps(kept).once("zaak", server)
+    later = MemoryCheckpoint()
+    later.earlier_steps = kept.steps
+    assert Steps(later).earlier("zaak") == {"number": 1}
+    assert Steps(later).earlier("document") is None
+    assert Steps(later).result("zaak") is None
+
+
 async def test_a_step_that_failed_is_done_again(server: Server, kept: MemoryCheckpoint) -> None:
     server.problem = StepFailed(Temporary("busy"), undone=False)
     with pytest.raises(StepFailed):
