@@ -3,6 +3,7 @@
 from typing import Any
 
 from adapter.delivery import SinkType, installed, installed_types
+from adapter.sinks.dai import DAI, DaiOptions
 from adapter.sinks.directory import DIRECTORY, DirectoryOptions, DirectorySink
 from adapter.sinks.disk import Disk
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
@@ -11,7 +12,7 @@ from adapter.sinks.s3 import S3, S3Options
 from adapter.sinks.stuf import STUF_ZDS, StufZdsOptions
 from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, STUF_ZDS)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, STUF_ZDS, DAI)
 """The types of the adapter itself."""
 
 
@@ -27,12 +28,14 @@ def unusable_types() -> tuple[tuple[str, str], ...]:
 
 
 __all__ = [
+    "DAI",
     "DIRECTORY",
     "MAILBOX",
     "S3",
     "SINK_TYPES",
     "STUF_ZDS",
     "ZGW",
+    "DaiOptions",
     "DirectoryOptions",
     "DirectorySink",
     "Disk",
