@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from lxml import etree
 
 from adapter.delivery import HandoverFile
+from adapter.sinks.naming import bounded
 from adapter.sinks.soap import Place
-from adapter.sinks.stuf.names import STUF, XMIME, XSI, ZDS, ZKN, add, add_known, clean, cut, root
+from adapter.sinks.stuf.names import STUF, XMIME, XSI, ZDS, ZKN, add, add_known, clean, root
 from adapter.sinks.stuf.options import StufZdsOptions, Systeem, Type
 from adapter.sinks.stuf.parties import add_extra, add_party, kvk_number
 from adapter.store import FileKind
@@ -100,7 +101,7 @@ def changed_zaak(
     after = _object(message, "ZAK", "W")
     add(after, ZKN, "identificatie", identificatie)
     add(after, ZKN, "omschrijving", description(verzoek))
-    add(after, ZKN, "toelichting", cut(_change(verzoek, stuurgegevens), _TOELICHTING))
+    add(after, ZKN, "toelichting", bounded(_change(verzoek, stuurgegevens), _TOELICHTING))
     _add_status(after, status, stuurgegevens)
     return message
 
@@ -120,13 +121,13 @@ def new_document(
     document = _object(message, "EDC", "T")
     name = file.bestandsnaam or file.path.rpartition("/")[2]
     add(document, ZKN, "identificatie", identificatie)
-    add(document, ZKN, "dct.omschrijving", cut(documenttype, _OMSCHRIJVING))
+    add(document, ZKN, "dct.omschrijving", bounded(documenttype, _OMSCHRIJVING))
     add(document, ZKN, "creatiedatum", stuurgegevens.today)
     add(document, ZKN, "ontvangstdatum", stuurgegevens.today)
-    add(document, ZKN, "titel", cut(name, _TITEL))
-    add(document, ZKN, "beschrijving", cut(_about(file, verzoek), _TOELICHTING))
+    add(document, ZKN, "titel", bounded(name, _TITEL))
+    add(document, ZKN, "beschrijving", bounded(_about(file, verzoek), _TOELICHTING))
     media_type = file.content_type or "application/octet-stream"
-    add(document, ZKN, "formaat", cut(media_type, 85))
+    add(document, ZKN, "formaat", bounded(media_type, 85))
     add(document, ZKN, "taal", "nld")
     add(document, ZKN, "status", "definitief")
     # The STAM XML names people; anything but a clear "no" counts as confidential.
@@ -143,7 +144,7 @@ def new_document(
 
 def description(verzoek: Verzoekbericht) -> str:
     """What a zaak is called: the name of the verzoek, else its type."""
-    return cut(verzoek.type if verzoek.naam is None else verzoek.naam.text, _OMSCHRIJVING)
+    return bounded(verzoek.type if verzoek.naam is None else verzoek.naam.text, _OMSCHRIJVING)
 
 
 def explanation(verzoek: Verzoekbericht) -> str:
@@ -151,13 +152,13 @@ def explanation(verzoek: Verzoekbericht) -> str:
     name = None if verzoek.naam is None else verzoek.naam.text
     in_full = name if name is not None and len(name) > _OMSCHRIJVING else None
     explained = None if verzoek.toelichting_verzoek is None else verzoek.toelichting_verzoek.text
-    return "\n".join(text for text in (in_full, explained) if text)
+    return " — ".join(text for text in (in_full, explained) if text)
 
 
 def _change(verzoek: Verzoekbericht, stuurgegevens: Stuurgegevens) -> str:
     head = f"{verzoek.doel} {verzoek.verzoeknummer}-{verzoek.volgnummer}, ontvangen {stuurgegevens.today}"
     said = explanation(verzoek)
-    return f"{head}\n{said}" if said else head
+    return f"{head} — {said}" if said else head
 
 
 def _about(file: HandoverFile, verzoek: Verzoekbericht) -> str:
@@ -167,7 +168,7 @@ def _about(file: HandoverFile, verzoek: Verzoekbericht) -> str:
 
 def _author(verzoek: Verzoekbericht) -> str:
     system = None if verzoek.stuurgegevens is None else verzoek.stuurgegevens.zender
-    return cut((system.organisatie if system is not None else None) or "DSO-LV", _TITEL)
+    return bounded((system.organisatie if system is not None else None) or "DSO-LV", _TITEL)
 
 
 def _kennisgeving(

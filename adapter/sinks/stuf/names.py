@@ -5,6 +5,8 @@ from typing import Final
 
 from lxml import etree
 
+from adapter.sinks.naming import bounded
+
 STUF: Final = "http://www.egem.nl/StUF/StUF0301"
 ZKN: Final = "http://www.egem.nl/StUF/sector/zkn/0310"
 BG: Final = "http://www.egem.nl/StUF/sector/bg/0310"
@@ -41,9 +43,4 @@ def add(
 def add_known(parent: etree._Element, namespace: str, name: str, text: str | None, limit: int) -> None:
     """A new last child with a text, cut to its longest; none where nothing is known."""
     if text:
-        add(parent, namespace, name, cut(text, limit))
-
-
-def cut(text: str, limit: int) -> str:
-    """A text of at most so many characters; one that was cut ends in an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+        add(parent, namespace, name, bounded(text, limit))

@@ -9,7 +9,6 @@ The number of a zaak is remembered with the delivery; later deliveries of the sa
 """
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from adapter.delivery import (
 )
 from adapter.observe import get_logger
 from adapter.sinks.identity import stable_uuid
+from adapter.sinks.naming import identificatie
 from adapter.sinks.rules import rule_for
 from adapter.sinks.soap import FileRequest
 from adapter.sinks.stuf.messages import (
@@ -51,7 +51,6 @@ _ZAAK: Final = "zaak"
 _CHANGE: Final = "change"
 _NUMBER: Final = "identificatie"
 _REFUSALS: Final = "refusals"
-_UNREADABLE = re.compile(r"[^A-Za-z0-9]")
 
 
 class StufZdsSink:
@@ -254,19 +253,14 @@ class _Delivery:
         return self._steps.earlier(step)
 
     def _own_number(self, identity: str) -> str:
-        """A number of at most 40 characters: the verzoeknummer for people, a digest to tell objects apart."""
-        readable = _UNREADABLE.sub("", self._verzoek.verzoeknummer)[:20]
-        digest = _digest(self._context.oin, self._verzoek.verzoeknummer, identity)
-        return f"{self._options.gemeentecode}{readable}-{digest[:12]}"
+        number = self._verzoek.verzoeknummer
+        return identificatie(str(self._options.gemeentecode), number, self._context.oin, number, identity)
 
 
 def _identity(file: HandoverFile) -> str:
     """What tells the documents of a verzoek apart over its deliveries: its id, or its place, and its content."""
-    return _digest(file.document_id or file.path, file.sha256)[:32]
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    parts = (file.document_id or file.path, file.sha256)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 STUF_ZDS: SinkType[StufZdsOptions] = SinkType(

@@ -13,10 +13,9 @@ from datetime import date
 from typing import Any, Final
 
 from adapter.delivery import HandoverFile, Json
+from adapter.sinks.naming import bounded
 from adapter.sinks.verzoek import content_of
 from adapter.sinks.zgw.client import Refused, text_in
-from adapter.sinks.zgw.mapping import informatieobjecttype_for
-from adapter.sinks.zgw.naming import bounded
 from adapter.sinks.zgw.parts import is_incomplete, send_parts
 from adapter.sinks.zgw.people import name_of
 from adapter.sinks.zgw.registration import Registration, Zaak, first_ours, permanent
@@ -80,7 +79,7 @@ async def _found_or_made(
         found = await _found(work, identificatie)
         if found is not None:
             return found
-    omschrijving = informatieobjecttype_for(file, work.verzoek, work.options.types_of(work.rule))
+    omschrijving = work.options.types_of(work.rule).type_of(file, work.verzoek)
     informatieobjecttype = await work.catalogue.informatieobjecttype(omschrijving, work.today)
     body = _body(work, file, identificatie, informatieobjecttype, revision_of)
     if file.size <= work.options.inline:

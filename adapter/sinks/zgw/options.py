@@ -1,17 +1,16 @@
 """The options of a zgw sink: where the APIs are, who we are to them, and which verzoek becomes which zaaktype."""
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from adapter.config import ByteSize, Duration
 from adapter.delivery import OptionPath, SinkOptions
 from adapter.sinks.connection import ConnectionOptions
-from adapter.verzoek import known_doel
+from adapter.sinks.rules import Text, TypesOfFiles, VerzoekRule, check_order
 
 NOTHING: Final = "none"
 INITIAL_STATUS: Final = "initial"
@@ -53,21 +52,6 @@ def _prefix(text: str) -> str:
     return text
 
 
-def _doel(text: str) -> str:
-    found = known_doel(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a doel; write Initieren, Conceptverzoek, Aanvullen or Intrekken")
-    return found.value
-
-
-def _listed(value: Any) -> Any:
-    """One text for a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
-Text = Annotated[str, Field(min_length=1, max_length=100)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
-Doelen = Annotated[tuple[Annotated[str, AfterValidator(_doel)], ...], BeforeValidator(_listed)]
 Rsin = Annotated[str, AfterValidator(_rsin)]
 
 
@@ -78,16 +62,8 @@ class CatalogusOptions(SinkOptions):
     rsin: Rsin
 
 
-class InformatieobjecttypenOptions(SinkOptions):
-    """`informatieobjecttypen`: the omschrijving of the type of each kind of file.
-
-    `soorten` has those of documents by their documenttypeGeneriek or documentsoortDSO; any other is `document`.
-    """
-
-    verzoek: Text
-    pdf: Text
-    document: Text
-    soorten: Mapping[str, Text] = {}
+class InformatieobjecttypenOptions(TypesOfFiles):
+    """`informatieobjecttypen`: the omschrijving of the type of each kind of file."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -95,28 +71,19 @@ class InformatieobjecttypenOptions(SinkOptions):
         return tuple(dict.fromkeys((self.verzoek, self.pdf, self.document, *self.soorten.values())))
 
 
-class ZaaktypeRule(SinkOptions):
+class ZaaktypeRule(VerzoekRule):
     """One of `zaaktypen`: what becomes of the verzoeken it matches; the first that matches wins.
 
-    `type`, `doel` and `activiteit` (imowId or naam of any of its activities) are one text or several, and match all
-    when left out. The statuses are set when everything is there: `status` on a new zaak, the others on one that is
-    added to or withdrawn; `"none"` sets none, `"initial"` the first of the zaaktype.
+    The statuses are set when everything is there: `status` on a new zaak, the others on one that is added to or
+    withdrawn; `"none"` sets none, `"initial"` the first of the zaaktype.
     """
 
-    type: Texts = ()
-    doel: Doelen = ()
-    activiteit: Texts = ()
     zaaktype: Text
     informatieobjecttypen: InformatieobjecttypenOptions | None = None
     status: Text = INITIAL_STATUS
     status_aanvullen: Text = NOTHING
     status_intrekken: Text = NOTHING
     vertrouwelijkheidaanduiding: Vertrouwelijkheid | None = None
-
-    @property
-    def matches_all(self) -> bool:
-        """Whether it has no condition."""
-        return not (self.type or self.doel or self.activiteit)
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -189,10 +156,7 @@ class ZgwOptions(ConnectionOptions):
                 raise ValueError(
                     f"zaaktypen[{number}] has no informatieobjecttypen; give it some, or give the sink some for all"
                 )
-            if rule.matches_all and number + 1 < len(self.zaaktypen):
-                raise ValueError(
-                    f"zaaktypen[{number}] has no condition, so that those after it never count; make it the last"
-                )
+        check_order("zaaktypen", self.zaaktypen)
         return self
 
     @property

@@ -4,8 +4,8 @@ import re
 from typing import Any, Final
 
 from adapter.delivery import Json
+from adapter.sinks.naming import bounded
 from adapter.sinks.zgw.client import text_in
-from adapter.sinks.zgw.naming import bounded
 from adapter.sinks.zgw.options import NOTHING, is_eleven_proof
 from adapter.sinks.zgw.registration import Registration, Zaak
 from adapter.verzoek import (

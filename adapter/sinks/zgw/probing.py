@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from datetime import date, datetime
 
 from adapter.delivery import StepFailed
+from adapter.sinks.naming import identificatie
 from adapter.sinks.zgw.catalogue import Catalogue
 from adapter.sinks.zgw.client import ZgwClient
-from adapter.sinks.zgw.naming import identificatie
 from adapter.sinks.zgw.options import INITIAL_STATUS, ZaaktypeRule, ZgwOptions
 from adapter.sinks.zgw.registration import dutch_day
 

@@ -7,9 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapter.delivery import Handover, Json, Permanent, StepFailed, Steps
+from adapter.sinks.naming import identificatie
 from adapter.sinks.zgw.catalogue import Catalogue
 from adapter.sinks.zgw.client import ZgwClient
-from adapter.sinks.zgw.naming import identificatie
 from adapter.sinks.zgw.options import ZaaktypeRule, ZgwOptions
 from adapter.verzoek import DUTCH_TIME, Doel, Verzoekbericht
 

@@ -19,11 +19,11 @@ from adapter.delivery import (
     Steps,
 )
 from adapter.observe import get_logger
+from adapter.sinks.rules import rule_for
 from adapter.sinks.verzoek import verzoek_of
 from adapter.sinks.zgw.catalogue import Catalogue
 from adapter.sinks.zgw.client import Refused, ZgwClient
 from adapter.sinks.zgw.documents import register_documents
-from adapter.sinks.zgw.mapping import rule_for
 from adapter.sinks.zgw.options import ZgwOptions
 from adapter.sinks.zgw.people import register_people
 from adapter.sinks.zgw.place import register_places
@@ -87,7 +87,7 @@ class ZgwSink:
             handover=handover,
             verzoek=verzoek,
             doel=doel,
-            rule=rule_for(verzoek, self._options.zaaktypen),
+            rule=rule_for(verzoek, "zaaktypen", self._options.zaaktypen),
             options=self._options,
             client=self._client,
             catalogue=self._catalogue,

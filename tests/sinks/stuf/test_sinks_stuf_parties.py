@@ -125,7 +125,7 @@ async def test_long_texts_are_cut_where_the_receiver_would_refuse_them(
     zaak = await made(a_sink, system, body)
     assert zaak.findtext(f"{{{ZKN}}}omschrijving") == "n" * 79 + "…"
     explained = zaak.findtext(f"{{{ZKN}}}toelichting") or ""
-    assert explained.startswith(f"{name}\nttt")
+    assert explained.startswith(f"{name} — ttt")
     assert len(explained) == 1000
 
 

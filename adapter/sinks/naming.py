@@ -1,4 +1,4 @@
-"""The identificaties that objects get at a ZGW server: the same for the same verzoek and document, always."""
+"""What objects are called at a server: the same for the same verzoek and document, always; and texts that fit there."""
 
 import hashlib
 import re
