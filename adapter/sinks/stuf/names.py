@@ -44,3 +44,9 @@ def add_known(parent: etree._Element, namespace: str, name: str, text: str | Non
     """A new last child with a text, cut to its longest; none where nothing is known."""
     if text:
         add(parent, namespace, name, bounded(text, limit))
+
+
+def add_whole(parent: etree._Element, namespace: str, name: str, text: str | None, limit: int) -> None:
+    """A new last child with a text that means something else when it is cut; none where it does not fit."""
+    if text and len(text) <= limit:
+        add(parent, namespace, name, text)

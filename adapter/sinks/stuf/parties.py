@@ -4,8 +4,9 @@ from typing import Final
 
 from lxml import etree
 
-from adapter.sinks.stuf.names import BG, STUF, ZKN, add, add_known
+from adapter.sinks.stuf.names import BG, STUF, ZKN, add, add_known, add_whole
 from adapter.verzoek import (
+    Answers,
     Binnenlandsadres,
     Initiatiefnemer,
     NatuurlijkPersoon,
@@ -17,6 +18,7 @@ from adapter.verzoek import (
 _NAME: Final = 200
 _TRADE_NAME: Final = 625
 _TOWN: Final = 80
+_POSTCODE: Final = 6
 
 
 def add_party(zaak: etree._Element, role: str, entiteittype: str, party: Initiatiefnemer | None) -> None:
@@ -32,7 +34,7 @@ def add_party(zaak: etree._Element, role: str, entiteittype: str, party: Initiat
         _add_person(related, person)
     elif company is not None:
         branch = company.vestiging
-        number = None if branch is None else preferred_text(branch.vestigingsnummer)
+        number = None if branch is None else _number(branch.vestigingsnummer, 12)
         if branch is not None and number is not None:
             _add_branch(related, number, branch, company)
         else:
@@ -47,13 +49,12 @@ def kvk_number(party: Initiatiefnemer | None) -> str | None:
 
 def _add_person(related: etree._Element, person: NatuurlijkPersoon) -> None:
     element = add(related, ZKN, "natuurlijkPersoon", entiteittype="NPS", verwerkingssoort="T")
-    bsn = person.burgerservicenummer
-    add_known(element, BG, "inp.bsn", None if bsn is None else bsn.text, 9)
+    bsn = _number(() if person.burgerservicenummer is None else (person.burgerservicenummer,), 9)
+    add_whole(element, BG, "inp.bsn", bsn, 9)
     _add_authentiek(element, known=bsn is not None)
     add_known(element, BG, "geslachtsnaam", preferred_text(person.geslachtsnaam_naamgebruik), _NAME)
-    prefix = preferred_text(person.voorvoegsel_naamgebruik)
-    add_known(element, BG, "voorvoegselGeslachtsnaam", prefix, 10)
-    add_known(element, BG, "voorletters", preferred_text(person.voorletters_naamgebruik), 20)
+    add_whole(element, BG, "voorvoegselGeslachtsnaam", preferred_text(person.voorvoegsel_naamgebruik), 10)
+    add_whole(element, BG, "voorletters", preferred_text(person.voorletters_naamgebruik), 20)
     _add_address(element, "verblijfsadres", person.verblijfsadres)
 
 
@@ -61,7 +62,7 @@ def _add_branch(
     related: etree._Element, number: str, branch: Vestiging, company: NietNatuurlijkPersoon
 ) -> None:
     element = add(related, ZKN, "vestiging", entiteittype="VES", verwerkingssoort="T")
-    add_known(element, BG, "vestigingsNummer", number, 12)
+    add(element, BG, "vestigingsNummer", number)
     _add_authentiek(element, known=True)
     add_known(element, BG, "handelsnaam", preferred_text(company.handelsnaam), _TRADE_NAME)
     _add_address(element, "verblijfsadres", branch.locatie_adres_vestiging or company.bezoek_adres)
@@ -69,8 +70,8 @@ def _add_branch(
 
 def _add_company(related: etree._Element, company: NietNatuurlijkPersoon) -> None:
     element = add(related, ZKN, "nietNatuurlijkPersoon", entiteittype="NNP", verwerkingssoort="T")
-    rsin = preferred_text(company.rsin)
-    add_known(element, BG, "inn.nnpId", rsin, 9)
+    rsin = _number(company.rsin, 9)
+    add_whole(element, BG, "inn.nnpId", rsin, 9)
     _add_authentiek(element, known=rsin is not None)
     name = preferred_text(company.statutaire_naam) or preferred_text(company.handelsnaam)
     add_known(element, BG, "statutaireNaam", name, 500)
@@ -87,18 +88,24 @@ def _add_address(element: etree._Element, name: str, address: Binnenlandsadres |
     if address is None:
         return
     postcode = (preferred_text(address.postcode) or "").replace(" ", "").upper()
-    number = preferred_text(address.huisnummer) or ""
-    if not postcode or not (number.isascii() and number.isdigit()):
+    number = _number(address.huisnummer, 5)
+    if len(postcode) != _POSTCODE or number is None:
         return
     found = add(element, BG, name)
     street = preferred_text(address.straatnaam)
     add_known(found, BG, "wpl.woonplaatsNaam", preferred_text(address.woonplaatsnaam), _TOWN)
     add_known(found, BG, "gor.openbareRuimteNaam", street, _TOWN)
-    add_known(found, BG, "gor.straatnaam", street, 24)
-    add(found, BG, "aoa.postcode", postcode[:6])
-    add(found, BG, "aoa.huisnummer", number[:5])
-    add_known(found, BG, "aoa.huisletter", preferred_text(address.huisletter), 1)
-    add_known(found, BG, "aoa.huisnummertoevoeging", preferred_text(address.huisnummertoevoeging), 4)
+    add_whole(found, BG, "gor.straatnaam", street, 24)
+    add(found, BG, "aoa.postcode", postcode)
+    add(found, BG, "aoa.huisnummer", number)
+    add_whole(found, BG, "aoa.huisletter", preferred_text(address.huisletter), 1)
+    add_whole(found, BG, "aoa.huisnummertoevoeging", preferred_text(address.huisnummertoevoeging), 4)
+
+
+def _number(answers: Answers, length: int) -> str | None:
+    """A number of at most so many digits; None where what was filled in is no such number."""
+    text = preferred_text(answers) or ""
+    return text if text.isascii() and text.isdigit() and len(text) <= length else None
 
 
 def add_extra(zaak: etree._Element, values: dict[str, str | None]) -> None:

@@ -110,11 +110,35 @@ async def test_who_acts_for_another_is_gemachtigde(a_sink: MakeSink, system: Zaa
     assert party(zaak, "heeftAlsInitiator")[:2] == ("natuurlijkPersoon", "NPS")
 
 
-@pytest.mark.parametrize("broken", ["<huisnummer>12a</huisnummer>", "<huisnummer>12</huisnummer>"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "<huisnummer>12a</huisnummer><postcode>1234AB</postcode>",
+        "<huisnummer>12</huisnummer>",
+        "<huisnummer>12</huisnummer><postcode>B-1000 Brussel</postcode>",
+    ],
+)
 async def test_an_address_by_half_is_left_out(a_sink: MakeSink, system: Zaaksysteem, broken: str) -> None:
     person = PERSON.replace(ADDRESS, broken)
     zaak = await made(a_sink, system, f"<initiatiefnemer>{person}</initiatiefnemer>")
     assert zaak.find(f".//{{{BG}}}verblijfsadres") is None
+
+
+async def test_what_would_mean_something_else_when_cut_is_left_out(
+    a_sink: MakeSink, system: Zaaksysteem
+) -> None:
+    person = (
+        PERSON.replace("123456782", "1234567821")
+        .replace(">b<", ">bis<")
+        .replace(">van<", ">van den hoge<")
+        .replace("Nergenslaan", "L" * 30)
+    )
+    zaak = await made(a_sink, system, f"<initiatiefnemer>{person}</initiatiefnemer>")
+    _, _, said = party(zaak, "heeftAlsInitiator")
+    left_out = {"inp.bsn", "aoa.huisletter", "voorvoegselGeslachtsnaam", "gor.straatnaam"}
+    assert not left_out & set(said)
+    assert said["authentiek"] == "N"
+    assert said["gor.openbareRuimteNaam"] == "L" * 30
 
 
 async def test_long_texts_are_cut_where_the_receiver_would_refuse_them(
