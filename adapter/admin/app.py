@@ -6,8 +6,10 @@ from aiohttp import web
 
 from adapter.admin.answers import answer_errors, error_as_json, harden
 from adapter.admin.health import Health, ReadyCheck
+from adapter.admin.links import FileLinks
 from adapter.admin.rest import BASE, ApplicationApi, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
+from adapter.sinks import LINKS_PATH
 
 __all__ = ["ReadyCheck", "create_admin_app"]
 
@@ -18,7 +20,8 @@ def create_admin_app(
     *, checks: Mapping[str, ReadyCheck], metrics: Metrics, api: ApplicationApi | None = None
 ) -> web.Application:
     """The application: `GET /health/live`, `GET /health/ready` and `GET /metrics`, open to whoever reaches
-    the listener; and the application API for the users of the configuration, where its parts are given.
+    the listener; and, where its parts are given, the application API for the users of the configuration, and the files
+    that sinks give signed links to.
 
     `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
     fails. Raises ConfigProblem where the token of a user cannot be used.
@@ -30,6 +33,7 @@ def create_admin_app(
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", _metrics_handler(metrics))
     if api is not None:
+        app.router.add_get(f"{LINKS_PATH}{{token}}", FileLinks(api).get, allow_head=False)
         app.add_subapp(BASE, create_api_app(api))
     return app
 

@@ -20,7 +20,7 @@ from adapter.delivery.contract import (
     Temporary,
 )
 from adapter.delivery.deliverer import Deliverer, SinkLookup, StoreCheckpoint
-from adapter.delivery.handover import payload_paths
+from adapter.delivery.handover import handover_of, load_package, payload_paths
 from adapter.delivery.installed import InstalledType, installed, installed_types
 from adapter.delivery.making import ConfiguredSink, make_sink
 from adapter.delivery.manifest import (
@@ -64,9 +64,11 @@ __all__ = [
     "StoreCheckpoint",
     "Temporary",
     "delivery_name",
+    "handover_of",
     "installed",
     "installed_types",
     "is_same_delivery",
+    "load_package",
     "make_sink",
     "manifest_bytes",
     "manifest_of",

@@ -3,16 +3,19 @@
 from typing import Any
 
 from adapter.delivery import SinkType, installed, installed_types
+from adapter.sinks.bodies import media_type
 from adapter.sinks.dai import DAI, DaiOptions
 from adapter.sinks.directory import DIRECTORY, DirectoryOptions, DirectorySink
 from adapter.sinks.disk import Disk
+from adapter.sinks.http import HTTP, HttpOptions, HttpSink
+from adapter.sinks.links import LINKS_PATH, FileLink, LinksOptions, NoLink, is_signed, links_of, read_token
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
 from adapter.sinks.routes import route_problems
 from adapter.sinks.s3 import S3, S3Options
 from adapter.sinks.stuf import STUF_ZDS, StufZdsOptions
 from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, STUF_ZDS, DAI)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, HTTP, STUF_ZDS, DAI)
 """The types of the adapter itself."""
 
 
@@ -30,6 +33,8 @@ def unusable_types() -> tuple[tuple[str, str], ...]:
 __all__ = [
     "DAI",
     "DIRECTORY",
+    "HTTP",
+    "LINKS_PATH",
     "MAILBOX",
     "S3",
     "SINK_TYPES",
@@ -39,13 +44,22 @@ __all__ = [
     "DirectoryOptions",
     "DirectorySink",
     "Disk",
+    "FileLink",
+    "HttpOptions",
+    "HttpSink",
+    "LinksOptions",
     "MailboxOptions",
     "MailboxSink",
+    "NoLink",
     "S3Options",
     "StufZdsOptions",
     "ZgwOptions",
     "ZgwSink",
+    "is_signed",
+    "links_of",
     "mailboxes",
+    "media_type",
+    "read_token",
     "route_problems",
     "sink_types",
     "unusable_types",

@@ -84,7 +84,8 @@ def open_client(options: ConnectionOptions, urls: Mapping[str, str], context: Si
         key_pair=_keys(options),
         trust=_trust(options),
         allowed_hosts=frozenset(hosts),
-        timeouts=Timeouts(read=options.wait),
+        # the time of an attempt is bounded where deliveries are made, as long as the operator allows it
+        timeouts=Timeouts(read=options.wait, total=None),
         allow_plain=any(urlsplit(url).scheme == "http" for url in urls.values()),
         proxy=next(iter(proxies), None),
     )

@@ -236,6 +236,7 @@ def find_deliveries(
     limit: int = 100,
     *,
     sink: str | None = None,
+    name: str | None = None,
     message: int | None = None,
     before: int | None = None,
     project_id: str | None = None,
@@ -250,6 +251,7 @@ def find_deliveries(
         "state": state,
         "verzoeknummer": verzoeknummer,
         "sink": sink,
+        "name": name,
         "message": message,
     }
     conditions = [delivery.c[name] == value for name, value in wanted.items() if value is not None]

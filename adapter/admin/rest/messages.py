@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
 from adapter.admin.rest.api import Call, bad_request
@@ -20,7 +20,7 @@ from adapter.admin.rest.guard import require
 from adapter.admin.rest.lookup import Found, Mailboxes, find_message, own_mailboxes, waiting_message
 from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of, without_none
-from adapter.admin.rest.streams import streaming
+from adapter.admin.streams import streaming
 from adapter.config import Role
 from adapter.msh import SubmittedPayload
 from adapter.store import (
@@ -62,7 +62,7 @@ async def get_message(call: Call) -> web.StreamResponse:
     """A message with its payloads in base64; with `process`, it is marked as dealt with."""
     process = wants_processing(call)
     found = await find_message(call)
-    async with streaming(call, "application/json") as response:
+    async with streaming(call.request, call.api.metrics, {hdrs.CONTENT_TYPE: "application/json"}) as response:
         properties = json.dumps(properties_of(found.message, found.status(process=process)))
         await response.write(f'{{"properties": {properties}, "dataSources": ['.encode())
         for position, payload in enumerate(found.payloads):

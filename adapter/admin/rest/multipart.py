@@ -19,7 +19,7 @@ from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.messages import OCTETS, process_found, wants_processing
 from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of
-from adapter.admin.rest.streams import streaming
+from adapter.admin.streams import streaming
 from adapter.msh import SubmittedPayload
 from adapter.store import StoredPayload
 
@@ -50,7 +50,8 @@ async def get_multipart(call: Call) -> web.StreamResponse:
     process = wants_processing(call)
     found = await find_message(call)
     boundary = secrets.token_hex(16)
-    async with streaming(call, f'multipart/form-data; boundary="{boundary}"') as response:
+    headers = {hdrs.CONTENT_TYPE: f'multipart/form-data; boundary="{boundary}"'}
+    async with streaming(call.request, call.api.metrics, headers) as response:
         properties = json.dumps(properties_of(found.message, found.status(process=process)))
         facts = {"type": "application/json", "id": "properties"}
         await response.write(_head(boundary, "properties", facts) + properties.encode())
