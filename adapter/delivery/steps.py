@@ -24,7 +24,7 @@ class Steps:
         return None if known is None else known.get(_RESULT)
 
     def earlier(self, step: str) -> Json | None:
-        """What a step came to in an earlier delivery of the same verzoek; None where it was not done."""
+        """What a step came to last in another delivery of the same verzoek; None where it was not done."""
         known = self._checkpoint.earlier(step)
         return None if known is None else known.get(_RESULT)
 

@@ -10,12 +10,13 @@ from adapter.sinks.disk import Disk
 from adapter.sinks.http import HTTP, HttpOptions, HttpSink
 from adapter.sinks.links import LINKS_PATH, FileLink, LinksOptions, NoLink, is_signed, links_of, read_token
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
+from adapter.sinks.openwave import OPENWAVE, OpenWaveOptions, OpenWaveSink
 from adapter.sinks.routes import route_problems
 from adapter.sinks.s3 import S3, S3Options
 from adapter.sinks.stuf import STUF_ZDS, StufZdsOptions
 from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, HTTP, STUF_ZDS, DAI)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, HTTP, OPENWAVE, STUF_ZDS, DAI)
 """The types of the adapter itself."""
 
 
@@ -36,6 +37,7 @@ __all__ = [
     "HTTP",
     "LINKS_PATH",
     "MAILBOX",
+    "OPENWAVE",
     "S3",
     "SINK_TYPES",
     "STUF_ZDS",
@@ -51,6 +53,8 @@ __all__ = [
     "MailboxOptions",
     "MailboxSink",
     "NoLink",
+    "OpenWaveOptions",
+    "OpenWaveSink",
     "S3Options",
     "StufZdsOptions",
     "ZgwOptions",

@@ -92,3 +92,12 @@ async def test_an_unrecognised_step_that_was_refused_is_no_repeat(
     server.problem = None
     await Steps(kept).unrecognised("xml", server)
     assert kept.notes == []
+
+
+async def test_what_a_step_came_to_in_another_delivery_of_the_verzoek_is_known(server: Server) -> None:
+    first, second = MemoryCheckpoint(), MemoryCheckpoint()
+    await Steps(first).once("zaak", server)
+    second.earlier_steps.update(first.steps)
+    assert Steps(second).earlier("zaak") == {"number": 1}
+    assert Steps(second).earlier("document") is None
+    assert Steps(second).result("zaak") is None
