@@ -10,13 +10,14 @@ from adapter.sinks.disk import Disk
 from adapter.sinks.http import HTTP, HttpOptions, HttpSink
 from adapter.sinks.links import LINKS_PATH, FileLink, LinksOptions, NoLink, is_signed, links_of, read_token
 from adapter.sinks.mailbox import MAILBOX, MailboxOptions, MailboxSink, mailboxes
+from adapter.sinks.objecten import OBJECTEN, ObjectenOptions, ObjectenSink
 from adapter.sinks.openwave import OPENWAVE, OpenWaveOptions, OpenWaveSink
 from adapter.sinks.routes import route_problems
 from adapter.sinks.s3 import S3, S3Options
 from adapter.sinks.stuf import STUF_ZDS, StufZdsOptions
 from adapter.sinks.zgw import ZGW, ZgwOptions, ZgwSink
 
-SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, HTTP, OPENWAVE, STUF_ZDS, DAI)
+SINK_TYPES: tuple[SinkType[Any], ...] = (DIRECTORY, S3, ZGW, MAILBOX, HTTP, OPENWAVE, OBJECTEN, STUF_ZDS, DAI)
 """The types of the adapter itself."""
 
 
@@ -37,6 +38,7 @@ __all__ = [
     "HTTP",
     "LINKS_PATH",
     "MAILBOX",
+    "OBJECTEN",
     "OPENWAVE",
     "S3",
     "SINK_TYPES",
@@ -53,6 +55,8 @@ __all__ = [
     "MailboxOptions",
     "MailboxSink",
     "NoLink",
+    "ObjectenOptions",
+    "ObjectenSink",
     "OpenWaveOptions",
     "OpenWaveSink",
     "S3Options",

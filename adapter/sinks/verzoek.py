@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 from adapter.delivery import Handover, HandoverFile, Permanent, StepFailed
 from adapter.store import FileKind
@@ -36,6 +36,17 @@ async def content_of(file: HandoverFile, limit: int) -> bytes:
         async for chunk in chunks:
             content += chunk
     return bytes(content)
+
+
+def geometry_of(verzoek: Verzoekbericht) -> dict[str, Any] | None:
+    """Where a verzoek is about as GeoJSON: one geometry, or several together; None where that is not known.
+
+    Positions in ETRS89 are given as they are: it differs from EPSG:4326 by less than a metre.
+    """
+    geometries = [found for one in verzoek.projectlocaties if (found := one.geojson) is not None]
+    if len(geometries) <= 1:
+        return geometries[0] if geometries else None
+    return {"type": "GeometryCollection", "geometries": geometries}
 
 
 def _unreadable(reason: str) -> StepFailed:

@@ -6,23 +6,12 @@ from typing import Any, Final
 from adapter.delivery import Json
 from adapter.sinks.zgw.client import text_in
 from adapter.sinks.zgw.registration import Registration, Zaak
-from adapter.verzoek import Adresaanduiding, KadastraleAanduiding, Projectlocatie, Verzoekbericht
+from adapter.verzoek import Adresaanduiding, KadastraleAanduiding, Projectlocatie
 
 _MAX_NAME: Final = 80
 _MAX_HUISNUMMER: Final = 99999
 _MAX_TOEVOEGING: Final = 4
 _MAX_POSTCODE: Final = 7
-
-
-def geometry_of(verzoek: Verzoekbericht) -> dict[str, Any] | None:
-    """Where a verzoek is about as GeoJSON: one geometry, or several together; None where that is not known.
-
-    Positions in ETRS89 are given as they are: it differs from EPSG:4326 by less than a metre.
-    """
-    geometries = [found for one in verzoek.projectlocaties if (found := one.geojson) is not None]
-    if len(geometries) <= 1:
-        return geometries[0] if geometries else None
-    return {"type": "GeometryCollection", "geometries": geometries}
 
 
 async def register_places(work: Registration, zaak: Zaak) -> None:

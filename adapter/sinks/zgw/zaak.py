@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from adapter.delivery import Json
 from adapter.sinks.naming import bounded
+from adapter.sinks.verzoek import geometry_of
 from adapter.sinks.zgw.client import Refused, text_in
-from adapter.sinks.zgw.place import geometry_of
 from adapter.sinks.zgw.registration import Registration, Zaak, first_ours, permanent
 from adapter.verzoek import Verzoekbericht
 
