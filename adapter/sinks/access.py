@@ -105,18 +105,25 @@ def without_query(url: str) -> str:
 
 
 async def probe_url(
-    http: HttpClient, method: str, option: str, url: str, headers: Mapping[str, str] | None = None
+    http: HttpClient,
+    method: str,
+    option: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    tells_access: bool = True,
 ) -> None:
     """Ask something harmless of a URL; SinkProblem where nothing answers there, or not to us.
 
-    That the server does not know the method, or fails over an empty request, is an answer too.
+    That the server does not know the method, or fails over an empty request, is an answer too; so is that it does not
+    let us in, where `tells_access` is false because this request has not all that a delivery has.
     """
     try:
         answer = await ask(http, method, url, headers=headers)
     except StepFailed as failure:
         raise SinkProblem(f"{option}: {failure}") from failure
     shown = f"{option}: {without_query(url)} answers {answer.status} {phrase_of(answer.status)}"
-    if answer.status in _REFUSED:
+    if answer.status in _REFUSED and tells_access:
         raise SinkProblem(
             f"{shown}; correct what this sink identifies itself with, or let the other side admit it"
         )

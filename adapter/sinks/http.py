@@ -172,7 +172,8 @@ class HttpSink:
                 await one.secret.read()
         except StepFailed as failure:
             raise SinkProblem(str(failure)) from failure
-        await probe_url(self._http, "OPTIONS", "url", self._options.url, headers)
+        is_whole = self._options.hmac is None  # there is nothing here that a signature could be of
+        await probe_url(self._http, "OPTIONS", "url", self._options.url, headers, tells_access=is_whole)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -357,6 +357,14 @@ def test_every_secret_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_probe_cannot_tell_whether_a_signature_would_be_accepted(
+    receiver: HttpReceiver, opened: Open, tmp_path: Path
+) -> None:
+    receiver.authorization = "only what is signed"
+    async with opened(hmac={"secret_file": secret(tmp_path)}) as sink:
+        await sink.probe()
+
+
 async def test_a_probe_tells_what_is_wrong_at_the_other_side(
     receiver: HttpReceiver, opened: Open, handover: Handover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
