@@ -183,7 +183,7 @@ class Deliverer:
         if isinstance(outcome, Permanent):
             return Park(outcome.reason)
         try:
-            await self._db.write(_finish, job, delivery, self._clock(), keep=_keeps(outcome))
+            await self._db.write(_finish, job, delivery, outcome, self._clock())
         except StaleState as stale:
             # An operator skipped it while the sink was at work: what the operator said stands.
             log.warning(
@@ -290,6 +290,10 @@ def _not_kept(delivery: StoredDelivery) -> Permanent:
     )
 
 
-def _finish(conn: Connection, job: Job, delivery: StoredDelivery, now: datetime, *, keep: bool) -> None:
-    complete_delivery(conn, delivery.id, delivery.state, now, keep=keep)
+def _finish(
+    conn: Connection, job: Job, delivery: StoredDelivery, delivered: Delivered, now: datetime
+) -> None:
+    complete_delivery(
+        conn, delivery.id, delivery.state, now, keep=delivered.keep, reference=delivered.reference
+    )
     finish_job(conn, job)

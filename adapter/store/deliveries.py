@@ -294,8 +294,9 @@ def move_delivery(
     *,
     processed_at: datetime | None = None,
     said: str | None = None,
+    **detail: Any,
 ) -> Row[Any]:
-    """Do as `set_delivery_state`; the line on the timeline says `said` where that is not the state.
+    """Do as `set_delivery_state`; the line on the timeline says `said` where that is not the state, with this detail.
 
     Returns:
         The flow, sink and message of the delivery.
@@ -305,7 +306,7 @@ def move_delivery(
     row = conn.execute(_MOVE, {"row": row_id, "expected": tuple(expected), **values}).one_or_none()
     if row is None:
         raise StaleState(f"delivery {row_id} is not {' or '.join(expected)}, so it does not become {new}")
-    add_delivery_event(conn, row_id, _action(row.flow, said or new), now, reason=reason)
+    add_delivery_event(conn, row_id, _action(row.flow, said or new), now, reason=reason, **detail)
     return row
 
 

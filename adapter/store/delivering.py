@@ -16,12 +16,18 @@ _STATE: Final = select(message.c.state).where(message.c.id == bindparam("row")).
 
 
 def complete_delivery(
-    conn: Connection, row_id: int, expected: DeliveryState, now: datetime, *, keep: bool = False
+    conn: Connection,
+    row_id: int,
+    expected: DeliveryState,
+    now: datetime,
+    *,
+    keep: bool = False,
+    reference: str | None = None,
 ) -> None:
     """Move a delivery from the expected state to DELIVERED, and its message with it.
 
-    Taken by the other side, the message is PROCESSED. To `keep` it puts it in the mailbox that the sink is:
-    the message stays RECEIVED, and applications are told of it.
+    Taken by the other side, which calls it by this `reference`, the message is PROCESSED. To `keep` it puts it in the
+    mailbox that the sink is: the message stays RECEIVED, and applications are told of it.
 
     Raises:
         StaleState: the delivery is not in the expected state, or there is no message of it to be kept;
@@ -31,7 +37,16 @@ def complete_delivery(
     if keep:
         _keep(conn, row_id, expected, now)
         return
-    row = move_delivery(conn, row_id, (expected,), DeliveryState.DELIVERED, None, now, processed_at=now)
+    row = move_delivery(
+        conn,
+        row_id,
+        (expected,),
+        DeliveryState.DELIVERED,
+        None,
+        now,
+        processed_at=now,
+        reference=reference,
+    )
     if row.message is not None:
         mark_message_processed(conn, row.message, now)
 

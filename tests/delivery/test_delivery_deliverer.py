@@ -53,6 +53,7 @@ from adapter.store import (
     complete_collection,
     create_delivery,
     delivery_files,
+    events_for,
     find_message_events,
     get_delivery,
     get_message,
@@ -197,6 +198,12 @@ async def test_delivered_ends_the_job_and_marks_delivery_and_message_in_one_step
     assert await house.db.read(jobs_for, JobKind.DELIVER, delivery) == ()
     assert sink.contents == {"verzoek.xml": b"<verzoek/>", "bijlagen/tek.pdf": b"tekening" * 100}
     assert house.counted("delivered") == 1
+    (line,) = [
+        event
+        for event in await house.db.read(events_for, "2023073100048")
+        if event.action == "verzoek.delivered"
+    ]
+    assert line.detail["reference"] == "/srv/x"
 
 
 async def test_the_handover_of_a_verzoek_has_the_manifest_of_the_contract(house: House) -> None:
