@@ -140,8 +140,8 @@ def _check_finding(name: str, authority: AuthorityConfig) -> Iterator[Line]:
         yield warning(
             "dso",
             name,
-            "a path asks for the volgnummer, which nobody knows of a verzoek that reconciliation finds: such a one "
-            "waits for an operator; leave {volgnummer} out",
+            "a path asks for the volgnummer, which the answer to a search may not have: a verzoek that reconciliation "
+            "finds without one waits for an operator; leave {volgnummer} out, unless the answers have it",
         )
 
 

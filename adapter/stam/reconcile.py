@@ -9,7 +9,6 @@ An operator who skipped a verzoek before it was collected decided that for good:
 """
 
 import random
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,6 +42,7 @@ from adapter.store import (
     keep_schedule,
     lock_name,
 )
+from adapter.verzoek import known_doel
 
 log = get_logger(__name__)
 
@@ -57,13 +57,6 @@ SAME_AGAIN_AFTER: Final = timedelta(days=1)
 
 _CHUNK: Final = 200
 _MOST: Final = 1000
-_DOELEN: Final = {
-    "initieren": "initieren",
-    "conceptverzoek": "conceptverzoek",
-    "vooroverleg": "conceptverzoek",  # its name until STAM 3
-    "aanvullen": "aanvullen",
-    "intrekken": "intrekken",
-}
 
 
 class Verdict(StrEnum):
@@ -285,8 +278,8 @@ def _brings_news(hit: Hit, collected: Sequence[StoredDelivery]) -> bool:
         if hit.volgnummer.isdecimal() and all(one.isdecimal() for one in seen):
             return int(hit.volgnummer) > max(map(int, seen))
         return hit.volgnummer not in seen
-    doel = _doel(hit.doel)
-    return doel is not None and doel not in {_doel(one.doel) for one in collected}
+    doel = known_doel(hit.doel)
+    return doel is not None and doel not in {known_doel(one.doel) for one in collected}
 
 
 def _brought_none(known: Sequence[StoredDelivery], now: datetime) -> bool:
@@ -297,12 +290,6 @@ def _brought_none(known: Sequence[StoredDelivery], now: datetime) -> bool:
         and one.created_at > now - SAME_AGAIN_AFTER
         for one in known
     )
-
-
-def _doel(text: str | None) -> str | None:
-    """A doel in one spelling: `Initiëren` is `Initieren`. None for what is none: nothing follows from that."""
-    plain = unicodedata.normalize("NFKD", text or "").casefold()
-    return _DOELEN.get("".join(letter for letter in plain if letter.isalpha()))
 
 
 def _verdicts(conn: Connection, authority: str, hits: Sequence[Hit], now: datetime) -> list[Verdict]:
@@ -326,8 +313,10 @@ def _create(conn: Connection, plan: Plan, hit: Hit, now: datetime) -> Finding:
         flow=Flow.STAM,
         origin=Origin.RECONCILIATION,
         verzoeknummer=hit.verzoeknummer,
+        announced=hit.volgnummer,
     )
-    made = create_delivery(conn, new, collect_job(plan.authority, plan.sink, hit.verzoeknummer), now)
+    collect = collect_job(plan.authority, plan.sink, hit.verzoeknummer, hit.volgnummer)
+    made = create_delivery(conn, new, collect, now)
     return Finding(hit, Verdict.MISSING, made)
 
 

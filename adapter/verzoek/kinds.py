@@ -1,5 +1,6 @@
 """What kinds of verzoek there are: their types, and what each message of one is for."""
 
+import unicodedata
 from enum import StrEnum
 from typing import Final
 
@@ -31,10 +32,10 @@ class Doel(StrEnum):
 
 _DOELEN: Final = {each.value.casefold(): each for each in Doel} | {
     "vooroverleg": Doel.CONCEPTVERZOEK,  # STAM 3 and older
-    "initiëren": Doel.INITIEREN,  # as people write it
 }
 
 
 def known_doel(text: str | None) -> Doel | None:
-    """The doel that a text means in any version of STAM; None for one that is not known."""
-    return _DOELEN.get((text or "").casefold())
+    """The doel that a text means in any version of STAM, also as people write it (`Initiëren`); None for an unknown."""
+    plain = unicodedata.normalize("NFKD", text or "").casefold()
+    return _DOELEN.get("".join(letter for letter in plain if letter.isalpha()))

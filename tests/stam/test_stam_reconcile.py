@@ -159,6 +159,7 @@ async def test_a_verzoek_that_never_arrived_is_found_and_collected(office: Offic
         TODAY,
     )
     assert delivery.message is None
+    assert delivery.announced == found.findings[0].hit.volgnummer == "000"
     (job,) = await office.jobs()
     assert (job.kind, job.lane, job.subject) == (JobKind.COLLECT, f"dso:{AUTHORITY}", delivery.id)
     await office.collect()
