@@ -21,6 +21,11 @@ def identificatie(prefix: str, readable: str, *parts: str) -> str:
 
 
 def bounded(text: str, length: int) -> str:
-    """A text in at most `length` characters, with an ellipsis where it was cut."""
-    cleaned = " ".join(text.split())
+    """A text in at most `length` characters, on one line, with an ellipsis where it was cut."""
+    cleaned = " ".join(printable(text).split())
     return cleaned if len(cleaned) <= length else f"{cleaned[: length - 1].rstrip()}…"
+
+
+def printable(text: str) -> str:
+    """A text without what cannot be seen: controls, and marks that turn the direction of reading."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

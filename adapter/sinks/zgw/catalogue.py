@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from adapter.delivery import Json, Permanent, StepFailed
 from adapter.sinks.zgw.client import ZgwClient, text_in
-from adapter.sinks.zgw.options import INITIAL_STATUS, CatalogusOptions, ZgwOptions
+from adapter.sinks.zgw.options import INITIAL_STATUS, ZgwOptions
 
 _MOST: Final = 256
 """Most answers that are remembered; there are a few for each zaaktype."""
@@ -99,12 +99,12 @@ class Catalogue:
         return await self._remembered(kind, zaaktype, day, look_up)
 
     async def _catalogus_url(self, day: date) -> str:
-        if isinstance(self._catalogus, str):
-            return self._catalogus
-        wanted: CatalogusOptions = self._catalogus
+        wanted = self._catalogus
+        if wanted.url is not None:
+            return wanted.url
 
         async def look_up() -> Types:
-            query = {"domein": wanted.domein, "rsin": wanted.rsin}
+            query = {"domein": wanted.domein or "", "rsin": wanted.rsin or ""}
             url = self._client.url("catalogi", "catalogussen")
             return await self._client.find(url, query, "catalogussen")
 

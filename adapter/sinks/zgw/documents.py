@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Final
 
 from adapter.delivery import HandoverFile, Json
-from adapter.sinks.naming import bounded
+from adapter.sinks.naming import bounded, printable
 from adapter.sinks.verzoek import content_of
 from adapter.sinks.zgw.client import Refused, text_in
 from adapter.sinks.zgw.parts import is_incomplete, send_parts
@@ -121,7 +121,8 @@ def _body(
     informatieobjecttype: str,
     revision_of: str | None,
 ) -> dict[str, Any]:
-    name = (file.bestandsnaam or file.path).replace("\\", "/").rpartition("/")[2] or file.path
+    given = printable(file.bestandsnaam or file.path).replace("\\", "/")
+    name = given.rpartition("/")[2].strip() or file.path
     body: dict[str, Any] = {
         "identificatie": identificatie,
         "bronorganisatie": work.options.bronorganisatie,

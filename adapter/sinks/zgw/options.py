@@ -56,10 +56,17 @@ Rsin = Annotated[str, AfterValidator(_rsin)]
 
 
 class CatalogusOptions(SinkOptions):
-    """`catalogus`: the catalogue of types by what identifies it."""
+    """`catalogus`: the catalogue of types, by `domein` and `rsin`, or by its `url`."""
 
-    domein: Text
-    rsin: Rsin
+    domein: Text | None = None
+    rsin: Rsin | None = None
+    url: str | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if (self.domein is None) != (self.rsin is None) or (self.domein is None) == (self.url is None):
+            raise ValueError("give domein and rsin, or url")
+        return self
 
 
 class InformatieobjecttypenOptions(TypesOfFiles):
@@ -120,7 +127,7 @@ class RolOptions(SinkOptions):
 class ZgwOptions(ConnectionOptions):
     """The options of a zgw sink; `docs/sinks.md` describes each.
 
-    `zaken`, `documenten` and `catalogi` are the base URLs of the three APIs. `catalogus` may be a URL too.
+    `zaken`, `documenten` and `catalogi` are the base URLs of the three APIs.
     """
 
     zaken: str
@@ -132,7 +139,7 @@ class ZgwOptions(ConnectionOptions):
     user_representation: str | None = None
     bronorganisatie: Rsin
     verantwoordelijke_organisatie: Rsin | None = None
-    catalogus: CatalogusOptions | str
+    catalogus: CatalogusOptions
     prefix: Annotated[str, AfterValidator(_prefix)] = "DSO-"
     identificatie: Literal["derived", "server"] = "derived"
     inline: ByteSize = 1024 * 1024

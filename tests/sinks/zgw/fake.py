@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hmac
 import json
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from adapter.pki import KeyPair, ThrowawayPki, TrustStore, server_context
 from tests.sinks.zgw.documents import Documents
 from tests.sinks.zgw.rules import Problem, check_query, invalid, page_of
 from tests.sinks.zgw.types import Types
@@ -97,19 +99,32 @@ class FakeZgw:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["FakeZgw"]:
         """Serve on loopback while the block lasts."""
+        async with self._listening(None) as port:
+            self.address = f"http://127.0.0.1:{port}"
+            self.origin = self.origin or self.address
+            yield self
+
+    @asynccontextmanager
+    async def serving_tls(self, keys: KeyPair, pki: ThrowawayPki) -> AsyncIterator[str]:
+        """Serve the same over TLS too, for clients with a certificate of the PKI; its URLs are the address here."""
+        context = server_context(keys, TrustStore([pki.root]))
+        before = self.origin
+        async with self._listening(context) as port:
+            self.origin = f"https://localhost:{port}"
+            yield self.origin
+        self.origin = before
+
+    @asynccontextmanager
+    async def _listening(self, context: ssl.SSLContext | None) -> AsyncIterator[int]:
         app = web.Application(middlewares=[self._guard], client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{api}/api/v1/{resource}", self._collection)
         app.router.add_route("*", "/{api}/api/v1/{resource}/{uuid}", self._object)
         app.router.add_route("*", "/{api}/api/v1/{resource}/{uuid}/{action}", self._object)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        self.origin = self.origin or f"http://127.0.0.1:{port}"
-        self.address = f"http://127.0.0.1:{port}"
         try:
-            yield self
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+            yield runner.addresses[0][1]
         finally:
             await runner.cleanup()
 

@@ -105,7 +105,7 @@ def sink_of(raw: dict[str, Any], **context: Any) -> ZgwSink:
 
 def context_of(**changes: Any) -> SinkContext:
     """Whose sink it is."""
-    return make_context(Path("/"), oin=OIN, **changes)
+    return make_context(Path("/"), **{"oin": OIN, **changes})
 
 
 def stored(path: str, blocks: Callable[[], Iterator[bytes]], kind: FileKind, **facts: Any) -> HandoverFile:

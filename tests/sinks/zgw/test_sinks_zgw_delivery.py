@@ -9,6 +9,7 @@ import pytest
 
 from adapter.delivery import Handover, Permanent
 from adapter.simulator import Applicant, DocumentSpec, Place, VerzoekSpec, make_verzoek
+from adapter.simulator.specs import HOSTILE_NAMES
 from adapter.store import FileKind
 from adapter.verzoek import STAM_TYPES, Doel
 from tests.sinks.handovers import MemoryCheckpoint
@@ -147,6 +148,19 @@ async def test_the_name_of_a_file_brings_no_path_along(zgw: FakeZgw, raw: dict[s
     await delivered(raw, handed_over(make_verzoek(SPEC), file))
     last = zgw.made("enkelvoudiginformatieobjecten")[-1]
     assert (last["titel"], last["bestandsnaam"]) == ("plan.pdf", "plan.pdf")
+
+
+async def test_names_that_are_hostile_are_only_names(zgw: FakeZgw, raw: dict[str, Any]) -> None:
+    documents = tuple(DocumentSpec(name, 10) for name in HOSTILE_NAMES)
+    verzoek = make_verzoek(replace(SPEC, documents=documents))
+    files = handed_over(verzoek).files
+    numbered = tuple(replace(file, path=f"{number}") for number, file in enumerate(files))
+    await delivered(raw, replace(handed_over(verzoek), files=numbered))
+    made = zgw.made("enkelvoudiginformatieobjecten")
+    assert len(made) == 2 + len(HOSTILE_NAMES)
+    for one in made:
+        assert one["bestandsnaam"].isprintable()
+        assert not set("/\\") & set(one["bestandsnaam"])
 
 
 async def test_an_empty_file_is_a_document_too(zgw: FakeZgw, raw: dict[str, Any]) -> None:
@@ -305,7 +319,7 @@ async def test_the_dates_of_types_are_asked_for_where_the_server_knows_them(
 
 async def test_a_catalogus_may_be_given_by_its_address(zgw: FakeZgw, raw: dict[str, Any]) -> None:
     (url,) = [one["url"] for one in zgw.types.find("catalogussen", {"domein": "OMGEV"})]
-    await delivered({**raw, "catalogus": url}, handed_over(make_verzoek(SPEC)))
+    await delivered({**raw, "catalogus": {"url": url}}, handed_over(make_verzoek(SPEC)))
     assert not [call for call in zgw.calls if call.path.endswith("/catalogussen")]
 
 

@@ -91,6 +91,16 @@ async def test_the_answer_to_a_request_and_the_next_that_fail_are_made_good(
     check_one_of_each(zgw)
 
 
+@pytest.mark.parametrize("number", range(1, CALLS + 1))
+async def test_a_server_that_takes_a_document_twice_is_given_it_once(
+    zgw: FakeZgw, whole: dict[str, Any], number: int
+) -> None:
+    zgw.documents.unique = False
+    zgw.faults = {number: Fault.CUT}
+    await delivered(whole, large_handover())
+    check_one_of_each(zgw)
+
+
 @pytest.mark.parametrize("number", range(1, STEPS + 1))
 @pytest.mark.parametrize("moment", ["before_set", "after_set"])
 async def test_a_crash_at_a_checkpoint_is_made_good(

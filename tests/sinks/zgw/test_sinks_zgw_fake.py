@@ -77,19 +77,70 @@ def same(ours: Any, theirs: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {ours!r} is not {theirs!r}"
 
 
+def token(secret: str = SECRET, age: int | None = 0, client: str = CLIENT_ID) -> str:
+    """A token of `age` seconds, negative for one of the future; None for one that does not say."""
+    claims = {"iss": client, "client_id": CLIENT_ID, "user_id": "t", "user_representation": "t"}
+    moment = {} if age is None else {"iat": int(utc_now().timestamp()) - age}
+    return f"Bearer {signed({**claims, **moment}, secret.encode())}"
+
+
+ZAKEN = "/zaken/api/v1/zaken"
+
+
+async def asked(directory: Path, path: str, **headers: str) -> tuple[int, str | None]:
+    """The status and the code of the answer to a GET, from a server of the Catalogi API before 1.2."""
+    async with FakeZgw(directory, version="1.1.0").serving() as fake, ClientSession() as session:
+        sent = {"Authorization": token(), **headers}
+        async with session.get(fake.address + path, headers=sent) as response:
+            answer = await response.json(content_type=None)
+            return response.status, answer.get("code")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"secret": "iets anders"}, "invalid-jwt-signature"),
+        ({"age": None}, "jwt-missing-iat-claim"),
+        ({"age": 3600}, "jwt-expired"),
+        ({"age": -600}, "jwt-not-yet-valid"),
+        ({"client": "een ander"}, "invalid-client-identifier"),
+    ],
+    ids=str,
+)
+async def test_it_refuses_a_token_that_real_servers_refuse(
+    tmp_path: Path, changes: dict[str, Any], code: str
+) -> None:
+    assert await asked(tmp_path, ZAKEN, Authorization=token(**changes)) == (403, code)
+
+
+async def test_it_refuses_who_does_not_say_who_it_is(tmp_path: Path) -> None:
+    assert await asked(tmp_path, ZAKEN, Authorization="") == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(
+    ("crs", "answer"),
+    [
+        (None, (412, "precondition_failed")),
+        ("EPSG:28992", (406, "not_acceptable")),
+        ("EPSG:4326", (200, None)),
+    ],
+)
+async def test_it_insists_on_the_crs(tmp_path: Path, crs: str | None, answer: tuple[int, str | None]) -> None:
+    headers = {} if crs is None else {"Accept-Crs": crs}
+    assert await asked(tmp_path, ZAKEN, **headers) == answer
+
+
+@pytest.mark.parametrize(
+    "path", [f"{ZAKEN}?kenmerk=1", "/catalogi/api/v1/zaaktypen?datumGeldigheid=2026-01-01"]
+)
+async def test_it_refuses_parameters_that_the_standard_does_not_have(tmp_path: Path, path: str) -> None:
+    assert await asked(tmp_path, path, **{"Accept-Crs": "EPSG:4326"}) == (400, "invalid")
+
+
 @pytest.mark.skipif(not RECORDED.is_file(), reason="the recording stands beside the repository")
 async def test_it_answers_what_a_real_server_answered(tmp_path: Path) -> None:
     exchanges = list(recorded())
     ours_for_theirs: dict[str, str] = {}
-    now = int(utc_now().timestamp())
-    claims = {
-        "iss": CLIENT_ID,
-        "client_id": CLIENT_ID,
-        "iat": now,
-        "user_id": "t",
-        "user_representation": "t",
-    }
-    token = signed(claims, SECRET.encode())
     async with FakeZgw(tmp_path, origin=ORIGIN).serving() as fake, ClientSession() as session:
         furnish_as_recorded(fake, exchanges)
         for exchange in exchanges:
@@ -97,7 +148,7 @@ async def test_it_answers_what_a_real_server_answered(tmp_path: Path) -> None:
             for theirs, ours in ours_for_theirs.items():
                 body = body.replace(theirs, ours)
             headers = {name: values[0] for name, values in exchange["request_headers"].items()}
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = token()
             async with session.post(fake.address + exchange["path"], data=body, headers=headers) as response:
                 answer = await response.json(content_type=None)
                 assert response.status == exchange["status"], answer
