@@ -14,6 +14,8 @@ from adapter.sinks.zgw.options import ZgwOptions
 from adapter.sinks.zgw.token import Credentials, SecretProblem
 
 _CRS: Final = {"Accept-Crs": "EPSG:4326", "Content-Crs": "EPSG:4326"}
+"""What zaken insist on, and the others pass over."""
+
 _ANSWER: Final = 8 * 1024 * 1024
 _PAGES: Final = 100
 _SMALL: Final = 128 * 1024
@@ -45,7 +47,6 @@ class ZgwClient:
         self._http: HttpClient = open_client(options, urls, context)
         self._credentials = Credentials(options)
         self._clock = context.clock
-        self._zaken = options.zaken.rstrip("/")
         self._versions: dict[str, tuple[int, ...]] = {}
         self._bases = {name: url.rstrip("/") for name, url in urls.items()}
 
@@ -111,8 +112,7 @@ class ZgwClient:
             token = await self._credentials.token(int(now.timestamp()))
         except SecretProblem as problem:
             raise StepFailed(Temporary(str(problem)), undone=True) from problem
-        crs = _CRS if url.startswith(f"{self._zaken}/") else {}
-        sent = {"Authorization": f"Bearer {token}", "Accept": "application/json", **crs, **(headers or {})}
+        sent = {"Authorization": f"Bearer {token}", "Accept": "application/json", **_CRS, **(headers or {})}
         answer = await ask(self._http, method, url, headers=sent, data=data, limit=_ANSWER)
         self._note_version(url, answer.headers.get("API-version", ""))
         if not answer.is_success:

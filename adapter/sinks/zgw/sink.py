@@ -18,7 +18,6 @@ from adapter.delivery import (
     SinkType,
     Steps,
 )
-from adapter.observe import get_logger
 from adapter.sinks.rules import rule_for
 from adapter.sinks.verzoek import verzoek_of
 from adapter.sinks.zgw.catalogue import Catalogue
@@ -32,8 +31,6 @@ from adapter.sinks.zgw.registration import Registration, dutch_day, permanent
 from adapter.sinks.zgw.status import register_status
 from adapter.sinks.zgw.zaak import zaak_for
 from adapter.store import Flow
-
-log = get_logger(__name__)
 
 
 class ZgwSink:

@@ -10,7 +10,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -35,6 +35,10 @@ Validate = Callable[[str, Any], Iterable[str]]
 def unjudged(resource: str, body: Any) -> Iterable[str]:
     """Finds nothing wrong with a body."""
     return ()
+
+
+async def passed_over(number: int) -> None:
+    """Does nothing about a request."""
 
 
 class Fault(Enum):
@@ -64,8 +68,9 @@ class Call:
 class FakeZgw:
     """The server: its three APIs under one address, and everything in them.
 
-    `origin` is what its URLs begin with. `faults` says by number of the request (from 1) what goes wrong; `hold` is
-    awaited in each part that is uploaded, after its first octets.
+    `origin` is what its URLs begin with. `faults` says by number of the request (from 1) what goes wrong. `uploading`
+    is called for each piece of a part that arrives, and `done` with the number of each request that was done, before
+    it is answered.
     """
 
     directory: Path
@@ -79,6 +84,7 @@ class FakeZgw:
     denied: frozenset[str] = frozenset()
     calls: list[Call] = field(default_factory=list)
     uploading: Callable[[], None] = lambda: None
+    done: Callable[[int], Awaitable[None]] = passed_over
 
     def __post_init__(self) -> None:
         self.types = Types(self.url)
@@ -142,6 +148,7 @@ class FakeZgw:
             response = await handler(request)
         except Problem as problem:
             response = _problem(problem)
+        await self.done(len(self.calls))
         response.headers["API-version"] = self.version
         if fault is Fault.BROKEN:
             return _problem(Problem(500, "error", "Er is een serverfout opgetreden."))
