@@ -4,12 +4,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from adapter.delivery import Json, Permanent, SinkContext, StepFailed, Temporary
 from adapter.net import HttpClient
 from adapter.sinks.connection import Answer, ask, open_client, refusal
+from adapter.sinks.naming import bounded
 from adapter.sinks.zgw.options import ZgwOptions
 from adapter.sinks.zgw.token import Credentials, SecretProblem
 
@@ -28,11 +30,12 @@ _OF_CLOCKS: Final = frozenset({"future_not_allowed"})
 """Codes of a 400 that is over when the clocks of both sides agree."""
 
 _MOST_SAID: Final = 10
+_SAID: Final = 500
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", re.ASCII)
 
 
 class Refused(StepFailed):
-    """The server said no: `codes` are what it found wrong, `params` where it found it."""
+    """The server said no: `codes` are what it found wrong, given as the name and code of each parameter."""
 
     def __init__(self, outcome: Temporary | Permanent, params: tuple[tuple[str, str], ...]) -> None:
         super().__init__(outcome, undone=True)
@@ -147,9 +150,9 @@ def _failure(answer: Answer, failed: StepFailed) -> StepFailed:
     of_access = answer.status in {401, 403} and code != "permission_denied"
     if (answer.status in _FINAL and not of_clocks) or (answer.status == 403 and not of_access):
         return Refused(Permanent(reason), params)
-    after = failed.outcome.after if isinstance(failed.outcome, Temporary) else None
-    of_sink = isinstance(failed.outcome, Temporary) and failed.outcome.of_sink
-    return Refused(Temporary(reason, after, of_sink=of_sink), params)
+    if isinstance(failed.outcome, Temporary):
+        return Refused(replace(failed.outcome, reason=reason), params)
+    return Refused(Temporary(reason), params)
 
 
 def _problem(body: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -169,8 +172,7 @@ def _problem(body: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
 def _said(params: tuple[tuple[str, str], ...]) -> str:
     """The parameters for people; what was sent stays out of it, since that may be personal."""
     shown = ", ".join(f"{name}: {code}" for name, code in params[:_MOST_SAID])
-    cleaned = "".join(letter if letter.isprintable() else " " for letter in shown[:500])
-    return f" ({cleaned})" if cleaned else ""
+    return f" ({bounded(shown, _SAID)})" if shown else ""
 
 
 async def _parsed(answer: Answer, what: str) -> Any:

@@ -13,6 +13,7 @@ from adapter.delivery import (
     Delivered,
     Handover,
     Outcome,
+    Permanent,
     SinkContext,
     SinkProblem,
     SinkType,
@@ -55,9 +56,10 @@ class ZgwSink:
             await register_people(work, zaak)
             await register_places(work, zaak)
             await register_status(work, zaak)
-        except Refused:
-            # a type may have been replaced by a newer version: look it up again before the next attempt
-            self._catalogue.forget()
+        except Refused as refused:
+            if isinstance(refused.outcome, Permanent):
+                # a type may have been replaced by a newer version: it is looked up again for the next attempt
+                self._catalogue.forget()
             raise
         return Delivered(zaak.url)
 

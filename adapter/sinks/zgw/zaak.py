@@ -29,21 +29,31 @@ async def zaak_for(work: Registration) -> Zaak:
     # the usual case costs no question: a server that has the zaak refuses another with its identificatie
     is_expected = not (work.starts_a_zaak and work.is_first_attempt) or work.options.is_numbered_by_server
     found = await _found(work) if is_expected else None
+    if found is not None:
+        result = _result(found)
+        return Zaak.remembered(await work.steps.once(_STEP, lambda: _at_once(result)))
+    zaaktype = await work.catalogue.zaaktype(work.rule.zaaktype, work.today)
     made: list[str] = []
 
-    async def find_or_make() -> Json:
-        zaak, is_new = (found, False) if found is not None else await _made(work)
-        result = {"url": text_in(zaak, "url", "zaak"), "zaaktype": text_in(zaak, "zaaktype", "zaak")}
-        if is_new:
-            made.append(result["url"])
-        return result
+    async def make() -> Json:
+        zaak, is_new = await _made(work, zaaktype.url)
+        made.extend([text_in(zaak, "url", "zaak")] if is_new else [])
+        return _result(zaak)
 
-    if work.options.is_numbered_by_server and found is None:
-        # nothing tells a second zaak from the first there: what is not known to have ended may be done twice
-        result = await work.steps.unrecognised(_STEP, find_or_make)
-    else:
-        result = await work.steps.once(_STEP, find_or_make)
+    # nothing tells a second zaak from the first where the server numbers them: what is not known to have ended may be
+    # done twice
+    take = work.steps.unrecognised if work.options.is_numbered_by_server else work.steps.once
+    result = await take(_STEP, make)
     return Zaak(result["url"], result["zaaktype"], is_new=result["url"] in made)
+
+
+def _result(zaak: Json) -> Json:
+    """What is remembered of a zaak."""
+    return {"url": text_in(zaak, "url", "zaak"), "zaaktype": text_in(zaak, "zaaktype", "zaak")}
+
+
+async def _at_once(result: Json) -> Json:
+    return result
 
 
 async def _found(work: Registration) -> dict[str, Any] | None:
@@ -88,11 +98,10 @@ def _this_and_earlier(volgnummer: str) -> Iterator[str]:
             yield str(number).zfill(len(volgnummer))
 
 
-async def _made(work: Registration) -> tuple[dict[str, Any], bool]:
+async def _made(work: Registration, zaaktype: str) -> tuple[dict[str, Any], bool]:
     """A zaak, and whether it was made here; one that appeared meanwhile is adopted."""
-    zaaktype = await work.catalogue.zaaktype(work.rule.zaaktype, work.today)
     try:
-        body = _body(work, zaaktype.url)
+        body = _body(work, zaaktype)
         return await work.client.create(work.client.url("zaken", "zaken"), body, "making the zaak"), True
     except Refused as refused:
         if _TAKEN not in refused.codes:
