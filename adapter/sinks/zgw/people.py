@@ -80,6 +80,7 @@ async def _register(work: Registration, zaak: Zaak, name: str, body: Json, who: 
         found = await work.client.find(url, {"zaak": zaak.url, "roltype": roltype}, "rollen of the zaak")
         if found:
             return {"url": text_in(found[0], "url", "rol")}
+    await work.begin(f"rol of the {who}")
     made = await work.client.create(url, {**body, "roltype": roltype}, f"making the rol of the {who}")
     return {"url": text_in(made, "url", "rol")}
 

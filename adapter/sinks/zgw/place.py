@@ -41,6 +41,7 @@ async def _register(work: Registration, zaak: Zaak, kind: str, identification: J
         "relatieomschrijving": "locatie van het verzoek",
         "objectIdentificatie": identification,
     }
+    await work.begin(f"zaakobject ({kind})")
     made = await work.client.create(url, body, f"making the zaakobject ({kind})")
     return {"url": text_in(made, "url", "zaakobject")}
 

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from adapter.delivery import Handover, Json, Permanent, StepFailed, Steps
+from adapter.delivery import Checkpoint, Handover, Json, Permanent, StepFailed, Steps
 from adapter.sinks.naming import identificatie
 from adapter.sinks.zgw.catalogue import Catalogue
 from adapter.sinks.zgw.client import ZgwClient
 from adapter.sinks.zgw.options import ZaaktypeRule, ZgwOptions
 from adapter.verzoek import DUTCH_TIME, Doel, Verzoekbericht
 
+_MAKING: Final = "making"
 _NEW = frozenset({Doel.INITIEREN, Doel.CONCEPTVERZOEK})
 
 
@@ -45,6 +46,7 @@ class Registration:
     client: ZgwClient
     catalogue: Catalogue
     steps: Steps
+    checkpoint: Checkpoint
     oin: str
     today: date
     clock: Callable[[], datetime]
@@ -58,6 +60,12 @@ class Registration:
     def is_first_attempt(self) -> bool:
         """Whether nothing of this delivery can be there already."""
         return self.handover.attempt <= 1
+
+    async def begin(self, what: str) -> None:
+        """Remembers what is made next, where servers would take it twice; raises LeaseLost where a later attempt has
+        taken over, which then makes it, or has.
+        """
+        await self.checkpoint.set(_MAKING, {"what": what})
 
     def identificatie(self, *parts: str) -> str:
         """The identificatie of something of this verzoek; `parts` tell it apart within the verzoek."""

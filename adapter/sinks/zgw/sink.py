@@ -91,6 +91,7 @@ class ZgwSink:
             client=self._client,
             catalogue=self._catalogue,
             steps=Steps(checkpoint),
+            checkpoint=checkpoint,
             oin=self._context.oin,
             today=dutch_day(self._context.clock()),
             clock=self._context.clock,

@@ -52,5 +52,6 @@ async def _register(work: Registration, zaak: Zaak, name: str, *, is_first: bool
         "datumStatusGezet": work.clock().isoformat(),
         "statustoelichting": toelichting,
     }
+    await work.begin(f"status {name!r}")
     made = await client.create(url, body, f"setting the status {statustype.get('omschrijving')!r}")
     return {"url": text_in(made, "url", "status")}

@@ -1,15 +1,20 @@
 """Whatever goes wrong at whichever call: in the end there is one zaak, and one of everything in it."""
 
+import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapter.delivery import Handover, Permanent, Temporary
+from adapter.delivery import Delivered, Handover, Permanent, Temporary
 from adapter.simulator import Applicant, DocumentSpec, Place, VerzoekSpec, make_verzoek
+from adapter.store import LeaseLost
+from tests.sinks.fence import Fence
 from tests.sinks.handovers import MemoryCheckpoint, SimulatedCrash
 from tests.sinks.zgw.fake import SECRET, FakeZgw, Fault
 from tests.sinks.zgw.house import NUMBER, OIN, attempt, contents, delivered, generated, handed_over, sink_of
@@ -26,8 +31,11 @@ LARGE, PART, INLINE = 150_000, 60_000, 100_000
 CALLS = 26
 """Requests of one delivery of HANDOVER that meets no trouble."""
 
-STEPS = 12
-"""What is remembered of it: the zaak, 4 documents, 4 relations, a rol, a zaakobject and a status."""
+STEPS = 15
+"""What is remembered of it: the zaak, 4 documents, 4 relations, and rol, zaakobject and status before and after."""
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up waiting."""
 
 
 @pytest.fixture
@@ -61,10 +69,11 @@ def check_one_of_each(zgw: FakeZgw) -> None:
 
 
 async def test_without_trouble_there_is_one_of_each(zgw: FakeZgw, whole: dict[str, Any]) -> None:
-    checkpoint = MemoryCheckpoint()
+    checkpoint, remembered = MemoryCheckpoint(), count()
+    checkpoint.after_set = lambda: next(remembered, None)
     await delivered(whole, large_handover(), checkpoint)
     check_one_of_each(zgw)
-    assert (len(zgw.calls), len(checkpoint.steps)) == (CALLS, STEPS)
+    assert (len(zgw.calls), next(remembered)) == (CALLS, STEPS)
 
 
 @pytest.mark.parametrize("number", range(1, CALLS + 1))
@@ -119,6 +128,31 @@ async def test_a_crash_at_a_checkpoint_is_made_good(
     assert ends[0] is None
     check_one_of_each(zgw)
     assert checkpoint.notes == []
+
+
+@pytest.mark.parametrize("number", range(1, CALLS + 1))
+async def test_an_attempt_that_stood_still_makes_nothing_that_a_later_one_made(
+    zgw: FakeZgw, whole: dict[str, Any], number: int
+) -> None:
+    still, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still(done: int) -> None:
+        if done == number:
+            still.set()
+            await go_on.wait()
+
+    zgw.done = stand_still
+    fence, sink = Fence(), sink_of(whole)
+    first = asyncio.create_task(attempt(sink, large_handover(), fence.attempt()))
+    async with asyncio.timeout(PATIENCE):
+        await still.wait()
+        outcome = await attempt(sink, replace(large_handover(), attempt=2), fence.attempt())
+        go_on.set()
+        with suppress(LeaseLost):
+            await first
+    await sink.close()
+    assert isinstance(outcome, Delivered)
+    check_one_of_each(zgw)
 
 
 async def test_a_delivery_that_was_forgotten_altogether_is_recognised(
