@@ -61,6 +61,9 @@ STOP: Final = timedelta(seconds=50)
 _ADMIN_CONNECTIONS: Final = 128
 """Connections to the admin listener at a time: its users are few."""
 
+_WAITING: Final = frozenset({JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER})
+"""Jobs that wait while their authority is withdrawn; what is sent, and who is asked, ends by its own rules."""
+
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
 
@@ -243,7 +246,7 @@ class Daemon:
         lanes = JoinedRooms((SinkRooms(tenants.sinks, limits.lane), SourceRooms(tenants)))
         return Worker(
             db,
-            {kind: Hosted(tenants, handler) for kind, handler in handlers.items()},
+            {kind: Hosted(tenants, handler, kind in _WAITING) for kind, handler in handlers.items()},
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=clock,
             limits=replace(limits, lanes=lanes),

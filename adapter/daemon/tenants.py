@@ -252,14 +252,18 @@ class SourceRooms:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A handler of jobs that keeps open what it may use, and lets the jobs of an authority that was withdrawn wait."""
+    """A handler of jobs that keeps open what it may use.
+
+    With `waits`, the jobs of an authority that was withdrawn wait until it is back; else the handler decides.
+    """
 
     tenants: Tenants
     handler: Handler
+    waits: bool
 
     async def __call__(self, job: Job) -> JobOutcome:
-        """Run the handler, where the authority of the job is served here."""
-        if job.authority not in self.tenants.current():
+        """Run the handler, unless the job has to wait."""
+        if self.waits and job.authority not in self.tenants.current():
             return Retry(
                 f"authority {job.authority} is not in the configuration; add it again, or skip what it waits for",
                 patient=True,
