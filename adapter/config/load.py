@@ -86,10 +86,19 @@ def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
 def authority_files(path: Path) -> dict[str, Path]:
     """The file of each authority that has one of its own, beside the main file.
 
-    What begins with a dot is of an editor that is at work, and no authority.
+    What begins with a dot is of an editor that is at work, and no authority. Raises ConfigProblem where the directory
+    is there, and cannot be read: that is not the same as an empty one.
     """
-    found = sorted((path.parent / AUTHORITIES).glob("*.toml"))
-    return {file.stem: file for file in found if not file.name.startswith(".")}
+    directory = path.parent / AUTHORITIES
+    try:
+        found = sorted(directory.iterdir())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigProblem(
+            [f"{directory}: cannot be read ({error.strerror}); check the path and its rights"]
+        ) from error
+    return {file.stem: file for file in found if file.suffix == ".toml" and not file.name.startswith(".")}
 
 
 def said_twice(name: str, file: Path, main: Path) -> str:

@@ -81,11 +81,18 @@ class ConfigFiles:
         self._path = path
         self._environ = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
         self._read: dict[Path, tuple[Mark | None, Table]] = {}
-        self._files = authority_files(path)
+        self._files = self._named() or {}
 
     def marks(self) -> Mapping[Path, Mark | None]:
         """The marks of every file there is now. Blocking."""
-        return {path: mark_of(path) for path in (self._path, *authority_files(self._path).values())}
+        return {path: mark_of(path) for path in (self._path, *(self._named() or {}).values())}
+
+    def _named(self) -> dict[str, Path] | None:
+        """The files there are; None where that cannot be seen."""
+        try:
+            return authority_files(self._path)
+        except ConfigProblem:
+            return None
 
     def renew(self, current: Config, *, thorough: bool = False) -> Renewal:
         """Read what changed, or with `thorough` everything, and see what `current` becomes by it. Blocking."""
@@ -122,7 +129,7 @@ class ConfigFiles:
 
     def _find(self, current: Config) -> _Found:
         """Read the tables; where a place cannot be read at all, its authorities stay as they are."""
-        found = _Found(None, files=authority_files(self._path))
+        found = _Found(None)
         try:
             found.main = self._table(self._path)
         except ConfigProblem as problem:
@@ -139,11 +146,12 @@ class ConfigFiles:
         return found
 
     def _find_files(self, found: _Found) -> None:
-        directory = self._path.parent / AUTHORITIES
-        if self._files and not directory.is_dir():
-            text = f"{directory}: is not there any more; put it back (to withdraw all its authorities, leave it empty)"
-            found.problems.append(text)
-            found.broken |= dict.fromkeys(self._files, (text,))
+        try:
+            found.files = authority_files(self._path)
+            self._check_directory()
+        except ConfigProblem as problem:
+            found.problems += problem.problems
+            found.broken |= dict.fromkeys(self._files, problem.problems)
             found.files = dict(self._files)
             return
         for name, file in found.files.items():
@@ -156,6 +164,14 @@ class ConfigFiles:
                 found.tables[name] = self._table(file)
             except ConfigProblem as problem:
                 found.broken[name] = problem.problems
+
+    def _check_directory(self) -> None:
+        """Raises ConfigProblem where the directory is gone: whose files went with it was hardly withdrawn."""
+        directory = self._path.parent / AUTHORITIES
+        if self._files and not directory.is_dir():
+            raise ConfigProblem(
+                [f"{directory}: is not there any more; put it back (to withdraw all in it, leave it empty)"]
+            )
 
     def _table(self, path: Path) -> Table:
         mark = mark_of(path)

@@ -26,7 +26,7 @@ from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
 from adapter.daemon.sinks import SinkRooms
-from adapter.daemon.tenants import Hosted, SourceRooms, TenantMaker, Tenants
+from adapter.daemon.tenants import Hosted, SourceRooms, Tenant, TenantMaker, Tenants
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
@@ -235,7 +235,10 @@ class Daemon:
             await registry.refresh()
             await reconciler.schedule(changed)
 
-        reloader = Reloader(self.files, tenants, maker, registry, self.metrics, settle, partners.close_unused)
+        async def retired(tenant: Tenant) -> None:
+            await partners.close_unused((tenant.keys, *tenant.spare_keys))
+
+        reloader = Reloader(self.files, tenants, maker, registry, self.metrics, settle, retired)
         self._background(reloader.watch(self._reload, self.materials.look_at_files), "reload")
 
     def _worker(

@@ -80,7 +80,7 @@ class Reloader:
     registry: Registry
     metrics: Metrics
     settle: Callable[[frozenset[str]], Awaitable[None]]
-    retired: Callable[[], Awaitable[None]]
+    retired: Callable[[Tenant], Awaitable[None]]
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _broken: Problems = field(default_factory=dict)
     _refused: Mapping[str, AuthorityConfig] = field(default_factory=dict)

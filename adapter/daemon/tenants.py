@@ -189,14 +189,14 @@ class Tenants:
         self._replaced += gone
         return tuple(gone)
 
-    def retire(self, gone: Iterable[Tenant], then: Callable[[], Awaitable[None]]) -> None:
-        """Close these, and do what comes then, as soon as no job runs that began before."""
+    def retire(self, gone: Iterable[Tenant], then: Callable[[Tenant], Awaitable[None]]) -> None:
+        """Close each of these, and do what comes then, as soon as no job runs that began before."""
         for tenant in gone:
             task = asyncio.create_task(self._retire(tenant, then), name=f"retire-{tenant.name}")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, tenant: Tenant, then: Callable[[], Awaitable[None]]) -> None:
+    async def _retire(self, tenant: Tenant, then: Callable[[Tenant], Awaitable[None]]) -> None:
         # whoever begins after the swap gets what is new, so that only these can have what is old
         waited = [asyncio.create_task(ended.wait()) for ended in self._at_work.get(tenant.name, ())]
         try:
@@ -214,7 +214,7 @@ class Tenants:
                 task.cancel()
         await close_tenant(tenant)
         self._replaced.remove(tenant)
-        await then()
+        await then(tenant)
         log.info("closed what was replaced", action="authority.retired", authority=tenant.name)
 
     def _bound(self, tenant: Tenant) -> timedelta:

@@ -4,7 +4,7 @@ A client checks that the server's certificate carries the OIN of the partner, or
 anything (TLS-08). Clients are kept, so that a busy partner costs one handshake, and closed with the daemon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -85,14 +85,15 @@ class Partners:
             )
         return self._clients[wanted]
 
-    async def close_unused(self) -> None:
-        """Close the clients whose key pair is no authority's any more."""
+    async def close_unused(self, retired: Iterable[KeyPair]) -> None:
+        """Close the clients of these key pairs, of those that are no authority's any more."""
         used = {
             pair.certificate
             for name, authority in self.authorities().by_name.items()
             for pair in (authority.keys, *self.spare_keys(name))
         }
-        for wanted in [one for one in self._clients if one[0] not in used]:
+        gone = {pair.certificate for pair in retired} - used
+        for wanted in [one for one in self._clients if one[0] in gone]:
             await self._clients.pop(wanted).close()
 
     async def close(self) -> None:

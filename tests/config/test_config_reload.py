@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.config import Config, ConfigFiles, Renewal, load_config, without
+from adapter.config import Config, ConfigFiles, ConfigProblem, Renewal, load_config, without
 
 MAIN = """environment = "test"
 state = "var"
@@ -133,6 +133,24 @@ def test_what_an_editor_keeps_beside_a_file_is_no_authority(files: Files) -> Non
     files.path(".adorp").write_text("half")
     assert set(files.load().authorities) == {"adorp", "bestad"}
     assert files.renew().broken == {}
+
+
+def test_a_directory_that_cannot_be_read_withdraws_nobody(files: Files) -> None:
+    directory = files.path("adorp").parent
+    directory.rename(directory.with_name("aside"))
+    directory.write_text("in its place")
+    found = files.renew()
+    assert set(found.config.authorities) == set(found.broken) == {"adorp", "bestad"}
+    assert "authorities.d: cannot be read (Not a directory)" in found.main[0]
+    assert list(files.files.marks()) == [files.main]
+    with pytest.raises(ConfigProblem, match="cannot be read"):
+        files.load()
+
+
+def test_an_empty_directory_withdraws_all(files: Files) -> None:
+    for name in ("adorp", "bestad"):
+        files.path(name).unlink()
+    assert dict(files.renew().config.authorities) == {}
 
 
 def test_a_name_that_is_none_is_said(files: Files) -> None:

@@ -92,6 +92,8 @@ async def test_a_withdrawn_authority_is_unknown_to_its_partner_and_what_runs_end
     hosting.take_away("bestad")
     assert (await hosting.reload())["withdrawn"] == 1
     assert not await hosting.is_known("bestad")
+    assert "bestad" not in certificates(hosting)
+    assert "adorp" in certificates(hosting)
     assert await hosting.is_known("adorp")
     old.gate.set()
     await hosting.until_delivered(hosting.authority("bestad").sink, running)
@@ -400,6 +402,12 @@ async def test_several_at_once_come_one_after_the_other_and_a_stop_in_between_do
 
 def base64_of(certificate: Certificate) -> str:
     return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+
+
+def certificates(hosting: Hosting) -> set[str]:
+    """The authorities of whose certificate the metrics say when it ends."""
+    family = next(iter(hosting.daemon.metrics.certificate_not_after_seconds.collect()))
+    return {sample.labels["authority"] for sample in family.samples}
 
 
 def not_reloaded(hosting: Hosting) -> dict[str, float]:

@@ -157,17 +157,17 @@ def logs() -> Iterator[list[Entry]]:
     assert [line for line in lines if not line.get("action")] == []
 
 
-@pytest.fixture(autouse=True, scope="session")
-def keys_are_read_once() -> Iterator[None]:
-    """Reading keys and CPAs takes a while, and every daemon here reads the same ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        once = functools.cache(load_key_pair)
-        for name in ("listener", "registry"):
-            patch.setattr(f"adapter.daemon.{name}.load_key_pair", once)
-        parsed_once = functools.cache(parse_cpa)
-        for module in ("adapter.daemon.registry", "adapter.authorities.snapshot"):
-            patch.setattr(f"{module}.parse_cpa", parsed_once)
-        yield
+_load_once = functools.cache(load_key_pair)
+_parse_once = functools.cache(parse_cpa)
+
+
+@pytest.fixture(autouse=True)
+def keys_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading keys and CPAs takes a while, and every daemon here reads the same ones; elsewhere their files change."""
+    for name in ("listener", "registry"):
+        monkeypatch.setattr(f"adapter.daemon.{name}.load_key_pair", _load_once)
+    for module in ("adapter.daemon.registry", "adapter.authorities.snapshot"):
+        monkeypatch.setattr(f"{module}.parse_cpa", _parse_once)
 
 
 @pytest.fixture

@@ -115,6 +115,23 @@ async def test_an_override_for_another_agreement_changes_nothing(
     assert partners.keys_for(known, exchange, await db.read(overrides_of, NAME)) == own
 
 
+async def test_clients_of_a_key_that_is_nobodys_any_more_are_closed(
+    authorities: Authorities, world: World, known: KnownAgreement, own: KeyPair, spare: KeyPair
+) -> None:
+    spares, endpoint = [spare], known.agreement.sent_signal("Ping").endpoint
+    partners = Partners(lambda: authorities, world.trust, OutgoingConfig(), True, lambda _: tuple(spares))
+    kept, other = (partners.client(known, endpoint, keys) for keys in (own, spare))
+    await partners.close_unused((own, spare))
+    assert partners.client(known, endpoint, spare) is other
+    spares.clear()
+    await partners.close_unused((own, spare))
+    assert partners.client(known, endpoint, own) is kept
+    with pytest.raises(RuntimeError, match="was closed"):
+        async with other.request("GET", endpoint):
+            pass
+    await partners.close()
+
+
 async def test_an_override_whose_key_is_not_ours_sends_nothing_with_another(
     partners: Partners, db: Database, known: KnownAgreement, exchange: Exchange, world: World
 ) -> None:
