@@ -67,7 +67,7 @@ class SinkRooms:
         return {
             lane: breaker.room(concurrency)
             for lane, concurrency, breaker in self._now()
-            if concurrency != self._usual or not breaker.is_closed
+            if concurrency != self._usual or not breaker.all_is_well
         }
 
     def next_change(self) -> datetime | None:

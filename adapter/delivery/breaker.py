@@ -26,9 +26,9 @@ class Breaker:
         self._until: datetime | None = None
 
     @property
-    def is_closed(self) -> bool:
-        """Whether all is well."""
-        return self._until is None
+    def all_is_well(self) -> bool:
+        """Whether the last delivery succeeded, or there was none."""
+        return self._failures == 0 and self._until is None
 
     @property
     def state(self) -> BreakerState:
@@ -43,8 +43,13 @@ class Breaker:
         return self._until if self._until is not None and self.state is BreakerState.OPEN else None
 
     def room(self, limit: int) -> int:
-        """How many deliveries may be under way now, of `limit` when all is well."""
-        return {BreakerState.CLOSED: limit, BreakerState.OPEN: 0, BreakerState.TRYING: 1}[self.state]
+        """How many deliveries may be under way now, of `limit` when all is well.
+
+        After a failure it is one, so that a sink that does not answer keeps little of what all sinks share.
+        """
+        if self.all_is_well:
+            return limit
+        return 0 if self.state is BreakerState.OPEN else 1
 
     def succeeded(self) -> bool:
         """The sink gave a clear answer; return whether it had been left in peace."""

@@ -106,7 +106,8 @@ class Listener:
             self._on_start()
             while not lost.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), _PROBE)
+                    async with asyncio.timeout(_PROBE):
+                        await lost.wait()
                 if not lost.is_set():  # a connection that died silently says nothing by itself
                     await connection.execute("SELECT 1", timeout=_ANSWER)
         finally:

@@ -41,6 +41,14 @@ def test_an_answer_in_between_begins_the_count_again(breaker: Breaker) -> None:
     fail(breaker, 2)
     assert not breaker.succeeded()
     assert fail(breaker, 2) == [False, False]
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_after_one_failure_deliveries_go_one_at_a_time_until_one_succeeds(breaker: Breaker) -> None:
+    assert breaker.room(LIMIT) == LIMIT
+    fail(breaker, 1)
+    assert breaker.room(LIMIT) == 1
+    breaker.succeeded()
     assert breaker.room(LIMIT) == LIMIT
 
 
