@@ -61,7 +61,8 @@ class VerzoekAfhandelenApi:
     """A small DSO-LV: `publish` verzoeken, serve `application()`, and look in `requests` what was asked, and in
     `most_at_once` how many requests there ever were at a time.
 
-    Of each verzoeknummer the last published message is served, as a verzoek grows by its Aanvullingen.
+    Of each verzoeknummer the last published message is served, as a verzoek grows by its Aanvullingen; or the one that is
+    asked for with a `volgnummer` in the query.
     """
 
     def __init__(self, settings: ApiSettings | None = None, faults: Faults | None = None) -> None:
@@ -74,10 +75,14 @@ class VerzoekAfhandelenApi:
         self._running = 0
         self.cpas = CpaAanbieden(self.settings.oin_header)
         self._verzoeken: dict[str, SimulatedVerzoek] = {}
+        self._messages: dict[tuple[str, str], SimulatedVerzoek] = {}
 
     def publish(self, *verzoeken: SimulatedVerzoek) -> None:
         """Make verzoeken available, in place of earlier ones with the same verzoeknummer."""
         self._verzoeken.update({verzoek.verzoeknummer: verzoek for verzoek in verzoeken})
+        self._messages.update(
+            {(verzoek.verzoeknummer, verzoek.spec.volgnummer): verzoek for verzoek in verzoeken}
+        )
 
     @property
     def verzoeken(self) -> tuple[SimulatedVerzoek, ...]:
@@ -161,7 +166,10 @@ class VerzoekAfhandelenApi:
 
     def _verzoek(self, request: web.Request) -> SimulatedVerzoek:
         number = request.match_info["verzoeknummer"]
-        verzoek = self._verzoeken.get(number)
+        volgnummer = request.query.get("volgnummer")
+        verzoek = (
+            self._verzoeken.get(number) if volgnummer is None else self._messages.get((number, volgnummer))
+        )
         if verzoek is None:
             raise web.HTTPNotFound(reason=f"There is no verzoek {_one_line(number)}.")
         if not verzoek.is_open_to(request.headers[self.settings.oin_header]):
@@ -182,8 +190,11 @@ class VerzoekAfhandelenApi:
     async def _links(self, request: web.Request, verzoek: SimulatedVerzoek) -> dict[str, Any]:
         def href(name: str, **parts: str) -> str:
             path = request.app.router[name].url_for(verzoeknummer=verzoek.verzoeknummer, **parts)
+            if volgnummer is not None:
+                path = path.with_query(volgnummer=volgnummer)
             return str(request.url.join(path))
 
+        volgnummer = request.query.get("volgnummer")
         files = self._files(verzoek)
         announced = {file.name: await self._server.announced(file) for file in files}
         named = (
