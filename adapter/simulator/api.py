@@ -61,8 +61,8 @@ class VerzoekAfhandelenApi:
     """A small DSO-LV: `publish` verzoeken, serve `application()`, and look in `requests` what was asked, and in
     `most_at_once` how many requests there ever were at a time.
 
-    Of each verzoeknummer the last published message is served, as a verzoek grows by its Aanvullingen; or the one that is
-    asked for with a `volgnummer` in the query.
+    Of each verzoeknummer the last published message is served, as a verzoek grows by its Aanvullingen; or the one whose
+    `volgnummer` stands in the query.
     """
 
     def __init__(self, settings: ApiSettings | None = None, faults: Faults | None = None) -> None:

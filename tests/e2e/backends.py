@@ -1,151 +1,38 @@
-"""A back-end for each type of sink, and what arrived there, told in the same words for all of them."""
+"""A back-end for each type of sink."""
 
-import hashlib
+import base64
 import json
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
-from adapter.simulator import SentMessage, SimulatedVerzoek
-from adapter.verzoek import Doel, Verzoekbericht, read_verzoekbericht
-from tests.e2e.way import Way
-from tests.s3 import Bucket
+import aiohttp
+from aiohttp import web
+from lxml import etree
+
+from tests.e2e.arrivals import (
+    Announced,
+    Arrived,
+    BackEnd,
+    OfCases,
+    OfMessages,
+    berichten_in,
+    digest,
+    names_of,
+    of_manifests,
+    withdrawn_in,
+)
 from tests.sinks.buckets import Consumer, options_of
+from tests.sinks.dai.back_end import BackEnd as DaiServer
+from tests.sinks.receivers import HttpReceiver, ObjectsApi, OpenWave
+from tests.sinks.stuf.deliveries import table as stuf_table
+from tests.sinks.stuf.zaaksysteem import ZKN, Zaak, Zaaksysteem
 from tests.sinks.zgw.fake import FakeZgw
 from tests.sinks.zgw.house import contents, furnish
 from tests.sinks.zgw.house import table as zgw_table
-
-
-class Announced(NamedTuple):
-    """A message of DSO-LV, and the verzoek that it announces."""
-
-    sent: SentMessage
-    verzoek: SimulatedVerzoek
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """What a back-end got.
-
-    `messages` are those that it got whole, by verzoeknummer and volgnummer, in their order. `contents` counts octets by
-    their SHA-256 and the case or delivery they belong to, `cases` cases by their verzoeknummer; `withdrawn` are the
-    verzoeken that it knows as withdrawn.
-    """
-
-    messages: tuple[str, ...] = ()
-    contents: Counter[tuple[str, str]] = field(default_factory=Counter)
-    cases: Counter[str] = field(default_factory=Counter)
-    withdrawn: frozenset[str] = frozenset()
-
-    def beyond(self, other: "Arrived") -> int:
-        """How many contents and cases there are here that are not there."""
-        return (self.contents - other.contents).total() + (self.cases - other.cases).total()
-
-
-def name_of(verzoek: SimulatedVerzoek) -> str:
-    """What the delivery of a message is called."""
-    return f"{verzoek.verzoeknummer}-{verzoek.spec.volgnummer}"
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def digests(verzoek: SimulatedVerzoek) -> list[str]:
-    """The SHA-256 of everything that DSO-LV serves of a message."""
-    documents = (b"".join(each.content.blocks()) for each in verzoek.documents)
-    return [digest(content) for content in (verzoek.xml, verzoek.pdf, *documents)]
-
-
-class BackEnd(ABC):
-    """What is at the end of a chain; `way` leads to it, where it speaks HTTP."""
-
-    flow: ClassVar[str] = "stam"
-    is_http: ClassVar[bool] = True
-
-    def __init__(self, directory: Path, bucket: Bucket | None = None) -> None:
-        self.directory = directory
-        self.bucket = bucket
-        self.way = Way(slowness=2.0)
-
-    @property
-    def url(self) -> str:
-        """Where the sink finds it."""
-        return self.way.url
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["BackEnd"]:
-        """Serve while the block lasts."""
-        async with self.way.running(), self.serving() as target:
-            self.way.target = target
-            yield self
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Serve without a way to it; its address."""
-        yield ""
-
-    @abstractmethod
-    def table(self) -> dict[str, Any]:
-        """The table of the sink in the configuration."""
-
-    @abstractmethod
-    async def arrived(self) -> Arrived:
-        """What is there now."""
-
-    def expected(self, announced: Sequence[Announced]) -> Arrived:
-        """What has to be there after these messages: for each delivery all of its files, once."""
-        verzoeken = [each.verzoek for each in announced]
-        return Arrived(
-            messages=tuple(map(name_of, verzoeken)),
-            contents=Counter((name_of(each), one) for each in verzoeken for one in digests(each)),
-            withdrawn=_withdrawn(verzoeken),
-        )
-
-    def secret(self, text: str) -> str:
-        """A file with a secret."""
-        path = self.directory / "sink.secret"
-        path.write_text(f"{text}\n")
-        return str(path)
-
-
-class OfCases(BackEnd):
-    """A back-end that has one case for each verzoek, and in it each document once, whatever number of messages."""
-
-    def expected(self, announced: Sequence[Announced]) -> Arrived:
-        verzoeken = [each.verzoek for each in announced]
-        return Arrived(
-            messages=tuple(map(name_of, verzoeken)),
-            contents=Counter({(each.verzoeknummer, one) for each in verzoeken for one in digests(each)}),
-            cases=Counter({each.verzoeknummer for each in verzoeken}),
-            withdrawn=_withdrawn(verzoeken),
-        )
-
-
-def _withdrawn(verzoeken: Iterable[SimulatedVerzoek]) -> frozenset[str]:
-    return frozenset(one.verzoeknummer for one in verzoeken if one.spec.doel == Doel.INTREKKEN)
-
-
-def _of_manifests(manifests: Sequence[tuple[str, Any]]) -> Arrived:
-    """What deliveries with these names and manifests have."""
-    return Arrived(
-        messages=tuple(name for name, _ in manifests),
-        contents=Counter((name, file["sha256"]) for name, one in manifests for file in one["files"]),
-        withdrawn=frozenset(one["verzoeknummer"] for _, one in manifests if one["doel"] == Doel.INTREKKEN),
-    )
-
-
-def _berichten(found: Iterable[bytes]) -> list[Verzoekbericht]:
-    """The verzoekberichten among contents."""
-    return [read_verzoekbericht(one) for one in found if one.startswith(b"<?xml")]
-
-
-def _names(berichten: Iterable[Verzoekbericht]) -> tuple[str, ...]:
-    return tuple(f"{one.verzoeknummer}-{one.volgnummer}" for one in berichten)
 
 
 class DirectoryBackEnd(BackEnd):
@@ -156,7 +43,7 @@ class DirectoryBackEnd(BackEnd):
     @property
     def path(self) -> Path:
         """Where it is delivered."""
-        return self.directory / "verzoeken" / "voorbeeldstad"
+        return self.world.directory / "verzoeken" / "voorbeeldstad"
 
     def table(self) -> dict[str, Any]:
         return {"type": "directory", "path": str(self.path)}
@@ -171,7 +58,7 @@ class DirectoryBackEnd(BackEnd):
             for file in path.rglob("*")
             if file.is_file() and file.name != "manifest.json"
         )
-        arrived = _of_manifests(manifests)
+        arrived = of_manifests(manifests)
         assert arrived.contents == found
         return arrived
 
@@ -189,19 +76,19 @@ class BucketBackEnd(BackEnd):
         return {
             "type": "s3",
             "url": self.bucket.payloads,
-            **self.bucket.settings(self.directory, endpoint=self.url),
+            **self.bucket.settings(self.world.directory, endpoint=self.url),
         }
 
     async def arrived(self) -> Arrived:
         assert self.bucket is not None
-        found = await Consumer(options_of(self.bucket, self.directory)).deliveries()
+        found = await Consumer(options_of(self.bucket, self.world.directory)).deliveries()
         moments = {
             path.parent.name: path.stat().st_mtime_ns
             for path in self.bucket.objects()
             if path.name == "manifest.json"
         }
         complete = sorted(found.items(), key=lambda one: moments[one[0]])
-        arrived = _of_manifests([(name, json.loads(files["manifest.json"])) for name, files in complete])
+        arrived = of_manifests([(name, json.loads(files["manifest.json"])) for name, files in complete])
         assert arrived.contents == Counter(
             (name, digest(content))
             for name, files in complete
@@ -218,14 +105,14 @@ class ZgwBackEnd(OfCases):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        place = self.directory / "zgw"
+        place = self.world.directory / "zgw"
         place.mkdir()
         async with FakeZgw(place, origin=self.url, part_size=64 * 1024).serving() as self.fake:
             furnish(self.fake)
             yield self.fake.address
 
     def table(self) -> dict[str, Any]:
-        wanted = zgw_table(self.fake, self.directory)
+        wanted = zgw_table(self.fake, self.world.directory)
         apis = {api: f"{self.url}/{api}/api/v1" for api in ("zaken", "documenten", "catalogi")}
         return {**wanted, **apis, "inline": "64 KiB", "wait": "1s"}
 
@@ -241,7 +128,7 @@ class ZgwBackEnd(OfCases):
             if one["omschrijving"] == "Ingetrokken"
         }
         return Arrived(
-            messages=_names(_berichten(contents(self.fake))),
+            messages=names_of(berichten_in(contents(self.fake))),
             contents=Counter(
                 (zaken[one["zaak"]], digest(self.fake.documents.content(documents[one["informatieobject"]])))
                 for one in related
@@ -259,8 +146,227 @@ def _verzoeknummer(zaak: dict[str, Any]) -> str:
     return str(kenmerk["kenmerk"])
 
 
+class HttpBackEnd(BackEnd):
+    """A receiver that knows deliveries by their key."""
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        self.fake = HttpReceiver()
+        async with self.fake.running():
+            yield self.fake.url
+
+    def table(self) -> dict[str, Any]:
+        hmac = {"secret_file": self.secret("een gedeeld geheim")}
+        return {"type": "http", "url": f"{self.url}/verzoeken", "hmac": hmac, "wait": "1s"}
+
+    async def arrived(self) -> Arrived:
+        named = {
+            key.strip('"').rpartition("/")[2]: (json.loads(one.manifest), one.files)
+            for key, one in self.fake.deliveries.items()
+        }
+        arrived = of_manifests([(name, manifest) for name, (manifest, _) in named.items()])
+        assert arrived.contents == Counter(
+            (name, file.sha256) for name, (_, files) in named.items() for file in files
+        )
+        return arrived
+
+
+class CountingOpenWave(OpenWave):
+    """Remembers every upload, also of what it had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploads: list[tuple[str, bytes]] = []
+
+    async def do(self, request: web.Request) -> web.Response:
+        before = len(self.parameters)
+        response = await super().do(request)
+        for _, name, number in self.parameters[before:]:
+            self.uploads.append((number, self.documents[f"{number}_{name}"]))
+        return response
+
+
+class OpenWaveBackEnd(BackEnd):
+    """A receiver that recognises nothing: every XML and every upload counts."""
+
+    recognises = False
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        self.fake = CountingOpenWave()
+        async with self.fake.running():
+            yield self.fake.url
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "type": "openwave",
+            "url": f"{self.url}/DSO/Verzoek/",
+            "upload_url": f"{self.url}/upload.php",
+            "basic": {"username": "stam", "password_file": self.secret("geheim")},
+            "wait": "1s",
+        }
+
+    def expected(self, announced: Sequence[Announced]) -> Arrived:
+        """All files of each delivery; the receiver has them by verzoeknummer."""
+        wanted = super().expected(announced)
+        counted = Counter[tuple[str, str]]()
+        for (name, one), times in wanted.contents.items():
+            counted[name.partition("-")[0], one] += times
+        return replace(wanted, contents=counted)
+
+    async def arrived(self) -> Arrived:
+        berichten = berichten_in(self.fake.xml)
+        posted = [(one.verzoeknummer, xml) for one, xml in zip(berichten, self.fake.xml, strict=True)]
+        return Arrived(
+            messages=names_of(berichten),
+            contents=Counter((number, digest(content)) for number, content in posted + self.fake.uploads),
+            withdrawn=withdrawn_in(berichten),
+        )
+
+
+class ObjectsBackEnd(BackEnd):
+    """An Objecten API; the files stay behind, and their digests are told."""
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        self.fake = ObjectsApi()
+        async with self.fake.running():
+            yield self.fake.url
+
+    def table(self) -> dict[str, Any]:
+        return {
+            "type": "objecten",
+            "url": f"{self.url}/api/v2",
+            "token_file": self.secret("0123456789"),
+            "objecttype": "https://objecttypes.example/1",
+            "version": 1,
+            "wait": "1s",
+        }
+
+    async def arrived(self) -> Arrived:
+        assert all(len(records) == 1 for records in self.fake.records.values())
+        found = [one["record"]["data"] for one in self.fake.objects.values()]
+        return of_manifests([(one["key"].rpartition("/")[2], one) for one in found])
+
+
+class StufBackEnd(OfCases):
+    """A zaaksysteem with StUF-ZDS, that knows messages by their referentienummer."""
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        self.fake = Zaaksysteem()
+        async with self.fake.running():
+            yield self.fake.url
+        assert self.fake.problems == []
+
+    def table(self) -> dict[str, Any]:
+        services = {
+            "vrije_berichten": f"{self.url}/vrij",
+            "ontvang_asynchroon": f"{self.url}/asynchroon",
+        }
+        return {**stuf_table(self.fake, **services), "wait": "1s"}
+
+    async def arrived(self) -> Arrived:
+        numbers = {name: _kenmerk(zaak) for name, zaak in self.fake.zaken.items()}
+        documents = self.fake.documents.values()
+        return Arrived(
+            messages=names_of(berichten_in(_inhoud(one.element) for one in documents)),
+            contents=Counter((numbers[one.zaak], one.sha256) for one in documents),
+            cases=Counter(numbers.values()),
+            withdrawn=frozenset(
+                numbers[name]
+                for name, zaak in self.fake.zaken.items()
+                if any(b">9<" in etree.tostring(one) for one in zaak.changes)
+            ),
+        )
+
+
+def _kenmerk(zaak: Zaak) -> str:
+    """The verzoeknummer of a zaak."""
+    return zaak.made_by.findtext(f"{{{ZKN}}}kenmerk/{{{ZKN}}}kenmerk") or ""
+
+
+def _inhoud(document: etree._Element) -> bytes:
+    return base64.b64decode(document.findtext(f"{{{ZKN}}}inhoud") or "")
+
+
+class DaiBackEnd(OfMessages):
+    """A back-end with Digikoppeling Adapter Intern, that takes what comes as often as it comes."""
+
+    recognises = False
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        self.fake = DaiServer()
+        async with self.fake.running():
+            yield self.fake.url
+        assert self.fake.problems == []
+
+    def table(self) -> dict[str, Any]:
+        names = {"to": "urn:dkintern:0363:zaken:", "from": "urn:dkintern:dso"}
+        return {"type": "dai", "url": f"{self.url}/dai", **names, "wait": "1s"}
+
+    def form(self, payload: bytes) -> str:
+        return digest(etree.tostring(etree.fromstring(payload), method="c14n", exclusive=True))
+
+    async def arrived(self) -> Arrived:
+        found = [
+            (one.headers["MessageID"].removeprefix("urn:dkintern:"), etree.tostring(one.payload))
+            for one in self.fake.messages
+        ]
+        return Arrived(
+            messages=tuple(message for message, _ in found),
+            contents=Counter((message, self.form(payload)) for message, payload in found),
+        )
+
+
+class MailboxBackEnd(OfMessages):
+    """An application that fetches its messages from the adapter."""
+
+    is_http = False
+    more = """
+[[admin.users]]
+name = "zaaksysteem"
+token_file = "sink.secret"
+role = "repair"
+authorities = ["voorbeeldstad"]
+"""
+    token = "een-lang-geheim-van-deze-test-0123456789"
+
+    def table(self) -> dict[str, Any]:
+        self.secret(self.token)
+        return {"type": "mailbox"}
+
+    async def arrived(self) -> Arrived:
+        """Fetch all there is, which must be there until that is said."""
+        api = f"http://127.0.0.1:{self.world.ports.admin}/service/rest/v19/ebms/messages"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        found: list[tuple[str, bytes]] = []
+        async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
+            async with session.get(f"{api}/unprocessed") as answer:
+                waiting = await answer.json()
+            for message in waiting:
+                async with session.get(f"{api}/{message}") as answer:
+                    (payload,) = (await answer.json())["dataSources"]
+                found.append((message, base64.b64decode(payload["content"])))
+                async with session.patch(f"{api}/{message}"):
+                    pass
+            async with session.get(f"{api}/unprocessed") as answer:
+                assert await answer.json() == []
+        return Arrived(
+            messages=tuple(message for message, _ in found),
+            contents=Counter((message, self.form(payload)) for message, payload in found),
+        )
+
+
 BACK_ENDS: dict[str, type[BackEnd]] = {
     "directory": DirectoryBackEnd,
     "s3": BucketBackEnd,
     "zgw": ZgwBackEnd,
+    "http": HttpBackEnd,
+    "openwave": OpenWaveBackEnd,
+    "objecten": ObjectsBackEnd,
+    "stuf-zds": StufBackEnd,
+    "dai": DaiBackEnd,
+    "mailbox": MailboxBackEnd,
 }

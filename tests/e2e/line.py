@@ -9,10 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapter.simulator import AgreementPlan, DocumentSpec, SimulatedDso, SimulatedVerzoek, create_world
+from adapter.simulator import (
+    AgreementPlan,
+    ApiSettings,
+    Applicant,
+    DocumentSpec,
+    Faults,
+    Place,
+    SimulatedDso,
+    SimulatedVerzoek,
+    VerzoekSpec,
+    create_world,
+    make_verzoek,
+    verzoeknummer,
+)
 from adapter.store import Database, DeliveryState, find_deliveries, open_database
 from adapter.work import utc_now
-from tests.e2e.backends import BACK_ENDS, Announced, BackEnd
+from tests.e2e.arrivals import Announced, BackEnd
+from tests.e2e.backends import BACK_ENDS
 from tests.e2e.conftest import Adapter, Chain, until
 from tests.e2e.test_e2e_kills import send_until_acknowledged
 from tests.s3 import Bucket
@@ -77,9 +91,24 @@ class Line:
         assert process.returncode == 0, output
         return json.loads(output)
 
-    async def arrived_as_expected(self) -> None:
+    async def arrived_once(self) -> None:
         """Everything that was announced is at the back-end, exactly once."""
         assert await self.back_end.arrived() == self.back_end.expected(self.announced)
+
+    async def repeats(self) -> int:
+        """What is at the back-end more often than it was announced; all that was announced must be there."""
+        arrived, expected = await self.back_end.arrived(), self.back_end.expected(self.announced)
+        assert arrived.is_all_of(expected)
+        return arrived.beyond(expected)
+
+    async def said_possibly_repeated(self) -> int:
+        """How often the timeline of the last message says that something was possibly repeated."""
+        last = self.announced[-1]
+        what = ("verzoek", last.verzoek.verzoeknummer)
+        if self.back_end.flow == "message":
+            what = ("message", last.sent.message_id)
+        shown = await self.command(what[0], "show", what[1])
+        return json.dumps(shown).count('"delivery.possibly_repeated"')
 
 
 @asynccontextmanager
@@ -93,13 +122,19 @@ async def _opened(chain: Chain) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def running_line(
-    directory: Path, kind: str, bucket: Bucket | None = None, changes: Mapping[str, Any] | None = None
+    directory: Path,
+    kind: str,
+    bucket: Bucket | None = None,
+    *,
+    settings: ApiSettings | None = None,
+    faults: Faults | None = None,
 ) -> AsyncIterator[Line]:
-    """A line to a back-end of this kind, without the adapter; `changes` are those to the table of its sink."""
+    """A line to a back-end of this kind, without the adapter."""
     world = await asyncio.to_thread(create_world, directory, {"voorbeeldstad": AgreementPlan()})
-    async with SimulatedDso(world) as dso, BACK_ENDS[kind](directory, bucket).running() as back_end:
+    dso = SimulatedDso(world, faults=faults or Faults(), settings=settings or ApiSettings())
+    async with dso, BACK_ENDS[kind](world, bucket).running() as back_end:
         chain = Chain(world, dso, Adapter(world))
-        configure(chain, back_end, {**NEVER_RESTS, **(changes or {})})
+        configure(chain, back_end, NEVER_RESTS)
         if back_end.is_http:
             back_end.way.kill = chain.adapter.kill
         try:
@@ -118,7 +153,7 @@ def configure(chain: Chain, back_end: BackEnd, changes: Mapping[str, Any]) -> No
     table = {**back_end.table(), **changes}
     lines = [f"{key} = {as_toml(value)}\n" for key, value in table.items()]
     head = f'{before.replace(*SOON)}flow = "{back_end.flow}"{after}'
-    chain.world.config.write_text(f"{head}{heading}{''.join(lines)}")
+    chain.world.config.write_text(f"{head}{heading}{''.join(lines)}{back_end.more}")
 
 
 def as_toml(value: Any) -> str:
@@ -130,6 +165,9 @@ def as_toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def today(number: int) -> str:
-    """The verzoeknummer of today with this number."""
-    return f"{utc_now():%Y%m%d}{number:05d}"
+def a_verzoek(line: Line, number: int, **facts: Any) -> SimulatedVerzoek:
+    """A verzoek of today with this number, as large as every other."""
+    oin = line.chain.world.authorities[0].oin
+    alike = {"applicant": Applicant.REPRESENTED, "places": (Place.POINT,), "activities": 1}
+    facts = {"documents": DOCUMENTS, "seed": number, **alike, **facts}
+    return make_verzoek(VerzoekSpec(verzoeknummer(utc_now().date(), number), oin, **facts))
