@@ -82,14 +82,13 @@ class Line:
         """Send the last message until it was acknowledged, as DSO-LV does."""
         await send_until_acknowledged(self.chain, self.announced[-1].sent)
 
-    async def command(self, *arguments: str) -> Any:
-        """What a command of the adapter answers in JSON; it must end well."""
-        command = (sys.executable, "-m", "adapter", *arguments)
-        options = ("--config", str(self.chain.world.config), "--json")
-        process = await asyncio.create_subprocess_exec(*command, *options, stdout=asyncio.subprocess.PIPE)
+    async def command(self, *arguments: str) -> bytes:
+        """What a command of the adapter says; it must end well."""
+        command = (sys.executable, "-m", "adapter", *arguments, "--config", str(self.chain.world.config))
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         output, _ = await process.communicate()
         assert process.returncode == 0, output
-        return json.loads(output)
+        return output
 
     async def arrived_once(self) -> None:
         """Everything that was announced is at the back-end, exactly once."""
@@ -104,11 +103,10 @@ class Line:
     async def said_possibly_repeated(self) -> int:
         """How often the timeline of the last message says that something was possibly repeated."""
         last = self.announced[-1]
-        what = ("verzoek", last.verzoek.verzoeknummer)
+        what = ("verzoek", "show", last.verzoek.verzoeknummer)
         if self.back_end.flow == "message":
-            what = ("message", last.sent.message_id)
-        shown = await self.command(what[0], "show", what[1])
-        return json.dumps(shown).count('"delivery.possibly_repeated"')
+            what = ("message", "show", last.sent.message_id)
+        return (await self.command(*what, "--json")).count(b'"delivery.possibly_repeated"')
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ class Trouble(StrEnum):
     """What becomes of one request."""
 
     REFUSED = "answered 503, and never passed on"
+    DENIED = "answered 400, and never passed on"
     LOST = "the connection breaks before it is passed on"
     FAILED = "done, and answered 500"
     CUT = "done, and the connection breaks in the middle of the answer"
@@ -26,8 +27,9 @@ class Trouble(StrEnum):
     KILLED_AFTER = "done, and the one who asks is killed before the answer"
 
 
-UNDONE = {Trouble.REFUSED, Trouble.LOST, Trouble.KILLED}
+UNDONE = {Trouble.REFUSED, Trouble.LOST}
 TROUBLES = (Trouble.REFUSED, Trouble.LOST, Trouble.FAILED, Trouble.CUT, Trouble.SLOW)
+"""What passes when it is tried again, and of that what was not done."""
 
 
 class Way:
@@ -67,8 +69,8 @@ class Way:
         self.asked.append(f"{request.method} {request.path}")
         trouble = self.troubles.pop(len(self.asked), None)
         body = await request.read()
-        if trouble is Trouble.REFUSED:
-            return web.Response(status=503)
+        if trouble in {Trouble.REFUSED, Trouble.DENIED}:
+            return web.Response(status=503 if trouble is Trouble.REFUSED else 400)
         if trouble is Trouble.LOST:
             return _cut(request)
         if trouble is Trouble.KILLED:
