@@ -42,7 +42,7 @@ unit: $(STAMP)
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 chaos: $(STAMP)
-	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults
+	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)

@@ -97,7 +97,7 @@ async def test_a_parked_message_holds_the_later_ones_until_it_is_retried(line: L
 @pytest.mark.parametrize("kind", ["http"])
 async def test_a_parked_message_holds_the_later_ones_until_it_is_skipped(line: Line) -> None:
     await line.adapter.run()
-    first, second = await parked(line, 1)
+    _, second = await parked(line, 1)
     await line.command("verzoek", "skip", "--state", "parked", "--reason", "met de hand overgenomen", "--yes")
     await has(line, DeliveryState.DELIVERED, 2)
     assert (await names(line))[1:] == (name_of(second),)
