@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from adapter.config.problems import Key, did_you_mean
 from adapter.config.settings import AuthorityConfig, Config, Environment, Flow, RetentionConfig
-from adapter.pki import strip_suffix
+from adapter.pki import RevocationMode, strip_suffix
 
 Fault = tuple[Key, str]
 
 _OIN_URN = "urn:osb:oin:"
 _DSO_HOST = "omgevingswet.overheid.nl"
 _SOONEST = timedelta(minutes=5)
+_LISTS_REFRESHED = timedelta(hours=4)
 
 
 def check_rules(config: Config) -> Iterator[Fault]:
@@ -60,6 +61,7 @@ def _check_protection(config: Config) -> Iterator[Fault]:
     where = f"in environment {config.environment.value}"
     if not config.trust.roots:
         yield ("trust", "roots"), f"is empty {where}; name the PEM file of the PKIoverheid private root"
+    yield from _check_revocation(config)
     if (config.store.s3.endpoint or "").startswith("http://"):
         yield ("store", "s3", "endpoint"), f"plain HTTP is not allowed {where}; write https://"
     for name, authority in config.authorities.items():
@@ -81,6 +83,20 @@ def _check_protection(config: Config) -> Iterator[Fault]:
                 ("authorities", name, "party"),
                 "has a suffix of a test environment; use the PartyId of production",
             )
+
+
+def _check_revocation(config: Config) -> Iterator[Fault]:
+    where, revocation = f"in environment {config.environment.value}", config.trust.revocation
+    if config.environment is Environment.PROD and config.revocation is not RevocationMode.HARD:
+        yield (
+            ("trust", "revocation", "mode"),
+            f'{config.revocation.value} is not allowed {where}; write "hard", or leave it out',
+        )
+    if revocation.refresh > _LISTS_REFRESHED:
+        yield (
+            ("trust", "revocation", "refresh"),
+            f'is too seldom {where}: revocation lists are fetched every four hours or sooner; write "4h"',
+        )
 
 
 def _check_users(config: Config) -> Iterator[Fault]:

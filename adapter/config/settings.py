@@ -41,7 +41,7 @@ from adapter.config.values import (
     is_bucket_url,
     resolve,
 )
-from adapter.pki import strip_suffix
+from adapter.pki import RevocationMode, strip_suffix
 from adapter.verzoek import DEFAULT_ROOTS, NotificationRules, known_doel
 from cpa import PartyId
 
@@ -138,10 +138,30 @@ class StoreConfig(_Section):
         return value
 
 
+class RevocationConfig(_Section):
+    """``[trust.revocation]``: revocation lists; without a `mode` it is hard, and off in environment ``test``."""
+
+    mode: RevocationMode | None = None
+    urls: tuple[str, ...] = ()
+    refresh: Duration = timedelta(hours=4)
+    max_size: ByteSize = 64 * 1024 * 1024
+
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            parts = urlsplit(value)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+                raise ValueError(f"{value!r} is not the address of a list; write http://host/path")
+        return values
+
+
 class TrustConfig(_Section):
-    """``[trust]``: root certificates, several at a time."""
+    """``[trust]``: root certificates, several at a time, and authorities below them."""
 
     roots: tuple[ConfigPath, ...] = ()
+    intermediates: tuple[ConfigPath, ...] = ()
+    revocation: RevocationConfig = RevocationConfig()
 
 
 class TlsConfig(_Section):
@@ -432,6 +452,12 @@ class Config(_Section):
     def base(self) -> Path:
         """The directory that relative paths are relative to."""
         return self._base
+
+    @property
+    def revocation(self) -> RevocationMode:
+        """What is done where it cannot be known whether a certificate was revoked."""
+        usual = RevocationMode.OFF if self.environment is Environment.TEST else RevocationMode.HARD
+        return self.trust.revocation.mode or usual
 
     @property
     def largest_message(self) -> int:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
 from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
-from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
+from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore, load_key_pair
 from adapter.stam import (
     CollectSettings,
     DirectPaths,
@@ -38,6 +38,7 @@ class Sources:
     keys: Mapping[str, KeyPair]
     trust: TrustStore
     clock: Callable[[], datetime]
+    revocation: Revocation = field(default_factory=Revocation.off)
     _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
     _wide: dict[str, int] = field(init=False)
@@ -129,6 +130,7 @@ class Sources:
             timeouts=Timeouts(read=dso.timeout),
             allow_plain=self.config.environment is Environment.TEST,
             proxy=self.config.outgoing.proxy_for(host),
+            revocation=self.revocation,
         )
         self._clients.append(client)
         return client

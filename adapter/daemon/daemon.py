@@ -14,9 +14,11 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
-from adapter.config import Config, ConfigFiles, ConfigProblem, Environment
+from adapter.config import Config, ConfigFiles, Environment
+from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.listener import Listener
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
@@ -27,10 +29,11 @@ from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
 from adapter.daemon.sinks import SinkRooms
 from adapter.daemon.tenants import Hosted, SourceRooms, Tenant, TenantMaker, Tenants
+from adapter.daemon.trust import load_revocation, load_trust
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyProblem, TrustStore
+from adapter.pki import Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
@@ -128,7 +131,8 @@ class Daemon:
         config = self.config
         _warn_about(config)
         trust = load_trust(config)
-        maker = TenantMaker(self.materials.sink_types(), trust, self._time)
+        revocation = await load_revocation(config, self._time)
+        maker = TenantMaker(self.materials.sink_types(), trust, self._time, revocation)
         tenants = await self._make_tenants(maker)
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
@@ -142,9 +146,9 @@ class Daemon:
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(registry.current, trust, config.outgoing, test, tenants.spare_keys)
+        partners = Partners(registry.current, trust, config.outgoing, test, tenants.spare_keys, revocation)
         self._closing.push_async_callback(partners.close)
-        responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock)
+        responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock, revocation)
         reconciler = Reconciler(db, tenants.plans, self.metrics, clock)
         await reconciler.schedule()
         if restored is not None:
@@ -167,6 +171,8 @@ class Daemon:
             ),
             JobKind.DELIVER: deliverer,
         }
+        chains = ChainsInUse(tenants.config, registry.current, tenants.spare_keys, trust, clock)
+        fetcher = self._keep_lists(revocation, trust, chains)
         worker = self._worker(db, handlers, clock, tenants)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
@@ -187,9 +193,10 @@ class Daemon:
             test=test,
             max_message=config.ebms.max_message,
             pressure=pressure,
+            revocation=revocation,
         )
         listener = Listener("ebms", config.ebms.listen, config.limits.connections, self.metrics)
-        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener)
+        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, fetcher)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
         await self._listen_admin(readiness, api)
@@ -197,6 +204,19 @@ class Daemon:
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+
+    def _keep_lists(
+        self, revocation: Revocation, trust: TrustStore, chains: ChainsInUse
+    ) -> CrlFetcher | None:
+        """Fetch revocation lists from now on, where they are looked at."""
+        if not revocation.is_on:
+            return None
+        config = self.config
+        fetcher = CrlFetcher(
+            revocation, trust, config.trust.revocation, config.outgoing, chains, self.metrics
+        )
+        self._background(fetcher.watch(), "crls")
+        return fetcher
 
     async def _look_back(self, db: Database, spool: Spool, clock: StoreClock) -> RestoredStore | None:
         """See to what a crash, or a restore from a backup, left behind; return the restored store."""
@@ -320,15 +340,13 @@ def _migrate(config: Config) -> None:
         )
 
 
-def load_trust(config: Config) -> TrustStore:
-    """The configured roots. Raises ConfigProblem where one cannot be used."""
-    try:
-        return TrustStore.from_files(config.trust.roots)
-    except KeyProblem as problem:
-        raise ConfigProblem([f"trust.roots: {problem}"]) from problem
-
-
 def _warn_about(config: Config) -> None:
+    if config.environment is not Environment.TEST and config.revocation is not RevocationMode.HARD:
+        log.warning(
+            "certificates are accepted of which nobody knows whether they were revoked",
+            action="daemon.revocation",
+            mode=config.revocation,
+        )
     if config.environment is Environment.TEST and config.ebms.tls is None:
         log.warning(
             "plain HTTP: peers are not identified; only for tests on this machine",

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ReadyCheck
 from adapter.daemon.clock import StoreClock
+from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.listener import Listener
 from adapter.daemon.registry import Registry
 from adapter.store import Database, Spool, SpoolUnavailable, StoreProblem, count_jobs
@@ -31,6 +32,7 @@ class Readiness:
     state: Path
     clock: StoreClock
     listener: Listener
+    fetcher: CrlFetcher | None = None
 
     def checks(self) -> Mapping[str, ReadyCheck]:
         """The checks by their name in the log."""
@@ -41,6 +43,7 @@ class Readiness:
             "disk": self.disk,
             "payloads": self.payloads,
             "agreements": self.agreements,
+            "revocation": self.revocation,
             "clock": self.clock.problems,
         }
 
@@ -86,3 +89,7 @@ class Readiness:
         if any(True for _ in self.registry.current().agreements()):
             return []
         return ["no agreement can be used; add one with `stam-adapter cpa add`, or see the log for why not"]
+
+    async def revocation(self) -> list[str]:
+        """Everybody whose certificate holds can be let in."""
+        return [] if self.fetcher is None else self.fetcher.problems()

@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from adapter.daemon.registry import load_keys, load_spare_keys
 from adapter.daemon.sinks import Sinks, make_sinks
 from adapter.delivery import ConfiguredSink, SinkType
 from adapter.observe import get_logger
-from adapter.pki import KeyPair, TrustStore
+from adapter.pki import KeyPair, Revocation, TrustStore
 from adapter.stam import Plan
 from adapter.store import Job, JobOutcome, Retry
 from adapter.work import Handler
@@ -60,6 +60,7 @@ class TenantMaker:
     types: tuple[SinkType[Any], ...]
     trust: TrustStore
     clock: Callable[[], datetime]
+    revocation: Revocation = field(default_factory=Revocation.off)
 
     def make_all(self, config: Config) -> Mapping[str, Tenant]:
         """Make every tenant. Blocking. Raises ConfigProblem with everything that is wrong with any."""
@@ -83,7 +84,7 @@ class TenantMaker:
         cpas = {path: look_at(path) for path in settings.cpas}
         keys = load_keys(own)
         spare_keys = load_spare_keys(own)
-        sources = Sources(own, keys, self.trust, self.clock)
+        sources = Sources(own, keys, self.trust, self.clock, self.revocation)
         sinks = make_sinks(own, self.types, keys, self.clock)
         for sink in sinks.values():
             files |= {path: look_at(path) for path in sink.files}

@@ -10,7 +10,7 @@ from adapter.msh.intake import IncomingMessage, IncomingPart
 from adapter.msh.peer import Peer
 from adapter.msh.reply import Replier, message_row
 from adapter.observe import Metrics
-from adapter.pki import TrustStore
+from adapter.pki import Revocation, TrustStore
 from adapter.store import Database, Direction, MessageKind, NewMessage, Spool
 from cpa import Exchange
 
@@ -37,6 +37,7 @@ class Arrival:
     envelope: Envelope
     incoming: IncomingMessage
     now: datetime
+    revocation: Revocation
 
     async def discard(self) -> None:
         """Throw away what was spooled of it."""

@@ -20,6 +20,7 @@ from adapter.ebms import (
 from adapter.msh.arrival import Arrival
 from adapter.msh.encrypt import PayloadEncryption, PayloadRefused
 from adapter.msh.offload import SMALL
+from adapter.msh.signer import Signer
 from adapter.msh.verify import SignatureCheck
 from cpa import Exchange
 
@@ -60,6 +61,11 @@ class Authenticity:
         """The signature that holds, and the digest that tells a repeat. Raises SignatureRefused."""
         verified = self._verify(exchange)
         return verified, self._content_digest(verified)
+
+    async def check_signer(self, verified: VerifiedSignature | None) -> None:
+        """Whether who signed it was revoked (CRT-04). Raises SignatureRefused or SignerUnknown."""
+        signer = Signer(self.arrival.trust, self.arrival.revocation)
+        await signer.check(self.arrival.envelope, verified, self.arrival.now)
 
     def _verify(self, exchange: Exchange) -> VerifiedSignature | None:
         """Steps 18, 19 and 21."""

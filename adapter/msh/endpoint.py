@@ -1,6 +1,7 @@
 """The HTTP endpoint: one path, POST only, and an HTTP status for everything that can happen to a request.
 
-Who the peer is comes first: before its body is read it must be the partner of one of our agreements (step 2a).
+Who the peer is comes first: before its body is read it must be the partner of one of our agreements (step 2a), and no
+certificate of its chain revoked.
 """
 
 import asyncio
@@ -15,11 +16,13 @@ from sqlalchemy.exc import OperationalError
 from adapter.ebms import FaultCode, Forbidden, SoapFault
 from adapter.msh.answer import FORBIDDEN, UNAVAILABLE, Answer, fault_answer
 from adapter.msh.intake import BodyBroken, BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
-from adapter.msh.peer import Peer, admit, identify
+from adapter.msh.peer import Peer, admit, check_revocation, identify
 from adapter.msh.pressure import Overloaded, Pressure
 from adapter.msh.receive import Receiver
 from adapter.msh.sign import KeyNotHeld
+from adapter.msh.signer import SignerUnknown
 from adapter.observe import bound, get_logger
+from adapter.pki import RevocationRefused
 from adapter.store import StoreProblem
 
 log = get_logger(__name__)
@@ -28,6 +31,8 @@ log = get_logger(__name__)
 _ANSWERS: Final[Mapping[type[Exception], Callable[[Any], tuple[Answer, str, str]]]] = {
     # the security log: what was shown, never told to the peer
     Forbidden: lambda problem: (FORBIDDEN, problem.reason, "peer.refused"),
+    RevocationRefused: lambda problem: (FORBIDDEN, problem.flaw, "peer.refused"),
+    SignerUnknown: lambda problem: (UNAVAILABLE, problem.reason, "request.postponed"),
     SoapFault: lambda problem: (fault_answer(problem), problem.reason, "request.fault"),
     UnsupportedType: lambda _: (Answer(415), "content_type", "request.refused"),
     BodyTooLarge: lambda _: (Answer(413), "too_large", "request.refused"),
@@ -76,6 +81,7 @@ class Endpoint:
             return self._refuse(answer, "method", "request.refused", request.method[:100], peer)
         try:
             admit(peer, self.receiver.authorities(), test=self.receiver.test)
+            await check_revocation(peer, self.receiver.revocation)
             with self.pressure.request(peer.oin or peer.address):
                 _check_soap_action(request)
                 incoming = await self.intake.take(request)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.config import OutgoingConfig
 from adapter.net import HttpClient
-from adapter.pki import KeyPair, TrustStore
+from adapter.pki import KeyPair, Revocation, TrustStore
 from adapter.store import Overrides
 from cpa import Exchange
 
@@ -38,6 +38,7 @@ class Partners:
     outgoing: OutgoingConfig
     test: bool
     spare_keys: Callable[[str], tuple[KeyPair, ...]] = lambda _: ()
+    revocation: Revocation = field(default_factory=Revocation.off)
     _clients: dict[_Wanted, HttpClient] = field(default_factory=dict)
 
     def address(self, endpoint: str, overrides: Overrides) -> str:
@@ -82,6 +83,7 @@ class Partners:
                 allowed_hosts=frozenset({host}),
                 allow_plain=lenient,
                 proxy=self.outgoing.proxy_for(host),
+                revocation=self.revocation,
             )
         return self._clients[wanted]
 

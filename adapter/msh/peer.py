@@ -7,21 +7,22 @@ from cryptography import x509
 
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.ebms import Forbidden
-from adapter.pki import oin_of, peer_certificate
+from adapter.pki import Chain, Place, Revocation, oin_of, peer_certificate, peer_chain
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The peer of one request.
 
-    `certificate` is the one of the TLS handshake, whose chain the handshake has verified. `anonymous` is a plain
-    HTTP connection in a test set-up, for which the identity steps are skipped.
+    `certificate` is the one of the TLS handshake, and `chain` what the handshake verified, up to the root. `anonymous`
+    is a plain HTTP connection in a test set-up, for which the identity steps are skipped.
     """
 
     address: str
     certificate: x509.Certificate | None = None
     oin: str | None = None
     anonymous: bool = False
+    chain: Chain = ()
 
     def __str__(self) -> str:
         shown = self.oin or (
@@ -36,14 +37,22 @@ def identify(request: web.BaseRequest, *, plain: bool) -> Peer:
     if plain:
         return Peer(address, anonymous=True)
     transport = request.transport
-    certificate = peer_certificate(transport.get_extra_info("ssl_object") if transport is not None else None)
-    return Peer(address, certificate, oin_of(certificate) if certificate is not None else None)
+    ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
+    certificate = peer_certificate(ssl_object)
+    oin = oin_of(certificate) if certificate is not None else None
+    return Peer(address, certificate, oin, chain=peer_chain(ssl_object))
 
 
 def admit(peer: Peer, authorities: Authorities, *, test: bool) -> None:
     """Step 2a: the peer is the partner of one of our agreements, or acts for one. Raises Forbidden."""
     if not peer.anonymous and not authorities.admits(peer.oin, peer.certificate, test=test):
         raise Forbidden("peer_unknown", f"{peer} is not the partner of any agreement, and acts for none")
+
+
+async def check_revocation(peer: Peer, revocation: Revocation) -> None:
+    """Step 2a: no certificate of the peer's chain was revoked. Raises RevocationRefused."""
+    if not peer.anonymous:
+        await revocation.admit(peer.chain, Place.TLS_IN)
 
 
 def admit_to(peer: Peer, known: KnownAgreement, *, test: bool) -> None:

@@ -37,7 +37,7 @@ from adapter.msh.refusal import Refuser
 from adapter.msh.repeats import Repeats
 from adapter.msh.signals import SignalDesk
 from adapter.observe import Metrics, bound, get_logger
-from adapter.pki import TrustStore
+from adapter.pki import Revocation, TrustStore
 from adapter.store import (
     Database,
     ReceivedId,
@@ -68,12 +68,13 @@ class Receiver:
     test: bool = False
     max_message: int | None = None
     pressure: Pressure = field(default_factory=Pressure)
+    revocation: Revocation = field(default_factory=Revocation.off)
 
     async def receive(self, peer: Peer, incoming: IncomingMessage) -> Answer:
         """Judge, store and answer one message (steps 7 to 33).
 
-        Raises SoapFault, Forbidden, Overloaded, KeyNotHeld or what the store raises; what was spooled is then
-        thrown away, unless the store may have it.
+        Raises SoapFault, Forbidden, Overloaded, KeyNotHeld, SignerUnknown or what the store raises; what was spooled
+        is then thrown away, unless the store may have it.
         """
         try:
             is_large = len(incoming.envelope) > SMALL
@@ -104,6 +105,7 @@ class Receiver:
                 envelope,
                 incoming,
                 self.clock(),
+                self.revocation,
             )
             return await _OneMessage(arrival).receive()
 
@@ -160,11 +162,16 @@ class _OneMessage:
             return await refuser.refuse(refused or authenticity.errors(exchange, problem), exchange)
         if refused:
             return await refuser.refuse(refused, exchange)
+        if self.arrival.envelope.is_business:
+            earlier = await Repeats(self.arrival).earlier()
+            if earlier is not None:
+                return await self._repeat(earlier, digest, exchange)
+        try:
+            await authenticity.check_signer(verified)
+        except SignatureRefused as problem:
+            return await refuser.refuse(authenticity.errors(exchange, problem), exchange)
         if not self.arrival.envelope.is_business:
             return await self._signal(exchange, noted, verified)
-        earlier = await Repeats(self.arrival).earlier()
-        if earlier is not None:
-            return await self._repeat(earlier, digest, exchange)
         found = noted + judge(self.arrival.case(exchange, verified), FIRST_TIME_RULES)
         if _has_error(found):
             return await refuser.refuse(found, exchange, digest)

@@ -6,7 +6,7 @@ same agreement, and signed where it must be (pitfall 23).
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapter.authorities import Authorities, KnownAgreement
@@ -24,9 +24,10 @@ from adapter.ebms import (
 from adapter.msh.intake import IncomingMessage
 from adapter.msh.reply import Replier
 from adapter.msh.signals import SignalDesk
+from adapter.msh.signer import Signer, SignerUnknown
 from adapter.msh.verify import SignatureCheck
 from adapter.observe import Metrics, get_logger
-from adapter.pki import TrustStore
+from adapter.pki import Revocation, TrustStore
 from adapter.store import Database, Spool, StoredMessage
 
 log = get_logger(__name__)
@@ -51,6 +52,7 @@ class ResponseReader:
     trust: TrustStore
     metrics: Metrics
     clock: Callable[[], datetime]
+    revocation: Revocation = field(default_factory=Revocation.off)
 
     async def read(self, known: KnownAgreement, message: StoredMessage, body: bytes) -> None:
         """Do what a signal in the response means for the message; anything else is logged, and that is all."""
@@ -75,7 +77,8 @@ class ResponseReader:
         incoming = IncomingMessage((), "text/xml", b"")
         try:
             verified = await asyncio.to_thread(check.verify, envelope, incoming, exchange, (), self.clock())
-        except SignatureRefused as refused:
+            await Signer(self.trust, self.revocation).check(envelope, verified, self.clock())
+        except (SignatureRefused, SignerUnknown) as refused:
             self._odd(message, f"its signature does not hold: {refused}", alarm=True)
             return
         replier = Replier(authority, known)

@@ -1,8 +1,9 @@
 """The HTTP client for everything the adapter sends: to partners over ebMS, to DSO-LV, to sinks.
 
 Whom we talk to is settled before a request is written: the host is on a list, the certificate chains to our
-roots and has the host's name (all by TLS), and its OIN is an expected one. The last step rides on aiohttp's
-check of certificate fingerprints, which its connector makes on a fresh connection before it hands it out.
+roots and has the host's name (all by TLS), no certificate of that chain was revoked, and its OIN is an expected
+one. The last two ride on aiohttp's check of certificate fingerprints, which its connector makes on a fresh
+connection before it hands it out.
 """
 
 import asyncio
@@ -27,7 +28,17 @@ from adapter.net.problems import (
     UnusableResponse,
     WrongServer,
 )
-from adapter.pki import KeyPair, TrustStore, client_context, oin_of, peer_certificate
+from adapter.pki import (
+    KeyPair,
+    Place,
+    Revocation,
+    RevocationRefused,
+    TrustStore,
+    client_context,
+    oin_of,
+    peer_certificate,
+    peer_chain,
+)
 
 _CHUNK = 64 * 1024
 _REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
@@ -122,6 +133,7 @@ class HttpClient:
         allow_plain: whether ``http://`` may be asked, which tests do; no step of the above then protects it.
         proxy: the forward proxy to go through (``http://host:port``, with user and password where it asks for
             them); TLS is end to end through its tunnel, so that every check above still is of the server.
+        revocation: judges the chain of a server; None where the roots are not those of [trust].
 
     """
 
@@ -135,10 +147,12 @@ class HttpClient:
         *,
         allow_plain: bool = False,
         proxy: str | None = None,
+        revocation: Revocation | None = None,
     ) -> None:
         self._proxy = URL(proxy) if proxy is not None else None
         self._context = client_context(key_pair, trust)
         self._oins = expected_oins
+        self._revocation = revocation if revocation is not None and revocation.is_on else None
         self._hosts = None if allowed_hosts is None else frozenset(_canonical(h) for h in allowed_hosts)
         self._timeout = _client_timeout(timeouts)
         self._allow_plain = allow_plain
@@ -165,16 +179,24 @@ class HttpClient:
 
         """
         target = self._check(url)
+
+        async def send() -> aiohttp.ClientResponse:
+            try:
+                return await self._connected().request(
+                    method,
+                    target,
+                    headers={**_HEADERS, **_length(data), **(headers or {})},
+                    data=_in_pieces(data) if isinstance(data, bytes) and len(data) > _CHUNK else data,
+                    ssl=self._context,
+                    proxy=self._proxy,
+                    allow_redirects=False,
+                )
+            except _ChainRefused as problem:
+                raise problem.refused from problem
+
         with _translated(target):
-            response = await self._connected().request(
-                method,
-                target,
-                headers={**_HEADERS, **_length(data), **(headers or {})},
-                data=_in_pieces(data) if isinstance(data, bytes) and len(data) > _CHUNK else data,
-                ssl=self._context,
-                proxy=self._proxy,
-                allow_redirects=False,
-            )
+            # nothing was written where a chain is refused, so that it can be asked again with newer lists
+            response = await (self._revocation.with_lists(send) if self._revocation is not None else send())
         try:
             _refuse_unusable(response)
             yield Response(response)
@@ -213,7 +235,8 @@ class HttpClient:
         if self._closed:
             raise RuntimeError("this HttpClient was closed")
         if self._session is None:  # made here because it belongs to the running event loop
-            check = _OinCheck(self._oins) if self._oins is not None else True
+            some = self._oins is not None or self._revocation is not None
+            check = _ServerCheck(self._oins, self._revocation) if some else True
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=check, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -230,29 +253,44 @@ class _OinMismatch(aiohttp.ServerFingerprintMismatch):
         self.reason = f"its certificate has {f'OIN {found}' if found else 'no OIN'}, expected {names}"
 
 
-class _OinCheck(aiohttp.Fingerprint):
-    """A certificate check for the connector of aiohttp, by OIN instead of by fingerprint.
+class _ChainRefused(aiohttp.ServerFingerprintMismatch):
+    def __init__(self, refused: RevocationRefused) -> None:
+        super().__init__(b"", b"", "", 0)
+        self.refused = refused
+
+
+class _ServerCheck(aiohttp.Fingerprint):
+    """A certificate check for the connector of aiohttp, by OIN and revocation instead of by fingerprint.
 
     The connector calls it after the handshake of a new connection, and closes the connection if it raises a
     fingerprint mismatch. The fingerprint given to the base class is that of no certificate.
     """
 
-    def __init__(self, oins: frozenset[str]) -> None:
+    def __init__(self, oins: frozenset[str] | None, revocation: Revocation | None) -> None:
         super().__init__(bytes(32))
-        self._oins = oins
+        self._oins, self._revocation = oins, revocation
 
     def check(self, transport: asyncio.Transport) -> None:
-        """Raise `_OinMismatch` unless the server has one of the OINs."""
-        certificate = peer_certificate(transport.get_extra_info("ssl_object"))
-        found = oin_of(certificate) if certificate is not None else None
-        if found not in self._oins:
-            raise _OinMismatch(self._oins, found)
+        """Raise a mismatch unless the server has one of the OINs, and a chain that holds."""
+        ssl_object = transport.get_extra_info("ssl_object")
+        if self._oins is not None:
+            certificate = peer_certificate(ssl_object)
+            found = oin_of(certificate) if certificate is not None else None
+            if found not in self._oins:
+                raise _OinMismatch(self._oins, found)
+        if self._revocation is not None and ssl_object is not None:
+            try:
+                self._revocation.check(peer_chain(ssl_object), Place.TLS_OUT)
+            except RevocationRefused as refused:
+                raise _ChainRefused(refused) from refused
 
 
 @contextmanager
 def _translated(url: URL) -> Iterator[None]:
     try:
         yield
+    except RevocationRefused as refused:
+        raise TlsFailed(f"{_name(url)}: {refused.flaw}: {refused}") from refused
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise _problem(_name(url), error) from error
 

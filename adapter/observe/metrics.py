@@ -40,6 +40,7 @@ class Metrics:
         self._count_verzoeken()
         self._count_work()
         self._count_resources()
+        self._count_revocation()
 
     def render(self) -> bytes:
         """Return all values in the Prometheus text format, to be served as `METRICS_CONTENT_TYPE`."""
@@ -171,6 +172,35 @@ class Metrics:
             "1 where what the files say of an authority cannot be used, and it is served as it was before.",
             "authority",
         )
+
+    def _count_revocation(self) -> None:
+        # an issuer is an authority of a chain that was verified: how many there are, the roots decide
+        self.crl_this_update_seconds = self._gauge(
+            "crl_this_update_seconds",
+            "When the revocation list in use was made, in seconds since 1970.",
+            "issuer",
+        )
+        self.crl_next_update_seconds = self._gauge(
+            "crl_next_update_seconds",
+            "When the revocation list in use expires, in seconds since 1970; 0 where there is none.",
+            "issuer",
+        )
+        self.crl_fetches_total = self._counter(
+            "crl_fetches_total", "Attempts to fetch a revocation list.", "issuer", "outcome"
+        )
+        self.revocation_total = self._counter(
+            "revocation_total",
+            "Chains of certificates that did not hold, by where they were shown, why, and what was done.",
+            "place",
+            "reason",
+            "outcome",
+        )
+
+    def forget_issuer(self, issuer: str) -> None:
+        """Say nothing more of the revocation list of an issuer that nobody shows any more."""
+        for gauge in (self.crl_this_update_seconds, self.crl_next_update_seconds):
+            with suppress(KeyError):
+                gauge.remove(issuer)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)

@@ -8,9 +8,10 @@ matters.
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
@@ -25,6 +26,14 @@ _KEY_SIZE = 2048
 _PUBLIC_EXPONENT = 65537
 _LIFETIME = timedelta(days=90)
 _BACKDATED = timedelta(days=1)
+
+
+class Layer(StrEnum):
+    """An authority of the throw-away PKI, by which its revocation list is called."""
+
+    ROOT = "root"
+    DOMAIN = "domain"
+    TSP = "tsp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +66,33 @@ class ThrowawayPki:
     Args:
         now: moment around which the certificates are valid; the present if not given.
         pss: sign with RSASSA-PSS, as the G4 private hierarchy does, instead of PKCS #1 v1.5.
+        crl_bases: addresses below which each layer has its revocation list, as ``<base>/tsp.crl``; without any
+            the certificates do not say where the lists are.
+        name: how the authorities are called.
 
     """
 
-    def __init__(self, now: datetime | None = None, *, pss: bool = False) -> None:
+    def __init__(
+        self,
+        now: datetime | None = None,
+        *,
+        pss: bool = False,
+        crl_bases: Sequence[str] = (),
+        name: str = "Throw-away",
+    ) -> None:
         self.now = (now if now is not None else datetime.now(UTC)).replace(microsecond=0)
         self._pss = pss
+        self._crl_bases = tuple(crl_bases)
         root_key, domain_key, self._issuing_key = (_new_key(_KEY_SIZE) for _ in range(3))
-        root, domain, issuing = (
-            _subject(name) for name in ("Throw-away Root CA", "Throw-away Domain CA", "Throw-away TSP CA")
-        )
-        self.root = self._authority(root, root_key, root, root_key, None)
-        self.domain = self._authority(domain, domain_key, root, root_key, 1)
-        self.intermediate = self._authority(issuing, self._issuing_key, domain, domain_key, 0)
+        root, domain, issuing = (_subject(f"{name} {what} CA") for what in ("Root", "Domain", "TSP"))
+        self.root = self._authority(root, root_key, root, root_key, None, None)
+        self.domain = self._authority(domain, domain_key, root, root_key, 1, Layer.ROOT)
+        self.intermediate = self._authority(issuing, self._issuing_key, domain, domain_key, 0, Layer.DOMAIN)
+        self._layers = {
+            Layer.ROOT: (root, root_key),
+            Layer.DOMAIN: (domain, domain_key),
+            Layer.TSP: (issuing, self._issuing_key),
+        }
 
     def issue(
         self,
@@ -109,8 +132,52 @@ class ThrowawayPki:
         if hosts:
             names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
             builder = builder.add_extension(names, critical=False)
+        if not self_signed:
+            builder = self._with_crl(builder, Layer.TSP)
         chain = () if self_signed else (self.intermediate, self.domain)
         return IssuedCertificate(key, self._sign(builder, issuer_key), chain)
+
+    def crl_urls(self, layer: Layer) -> tuple[str, ...]:
+        """Where the certificates say that the revocation list of a layer is."""
+        return tuple(f"{base}/{layer}.crl" for base in self._crl_bases)
+
+    def crl(
+        self,
+        layer: Layer,
+        revoked: Iterable[x509.Certificate] = (),
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        extensions: Iterable[x509.ExtensionType] = (),
+    ) -> bytes:
+        """Make the revocation list of a layer, in DER.
+
+        Args:
+            layer: whose list.
+            revoked: the certificates in it.
+            start: its thisUpdate; an hour ago if not given.
+            end: its nextUpdate; in a day if not given.
+            extensions: critical ones, beside the key identifier of the issuer.
+
+        """
+        name, key = self._layers[layer]
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(name)
+            .last_update(start if start is not None else self.now - timedelta(hours=1))
+            .next_update(end if end is not None else self.now + timedelta(days=1))
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
+            )
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        for certificate in revoked:
+            entry = x509.RevokedCertificateBuilder(certificate.serial_number, self.now - _BACKDATED)
+            reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
+            builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
+        signed = builder.sign(key, hashes.SHA256(), rsa_padding=self._padding())
+        return signed.public_bytes(Encoding.DER)
 
     def root_pem(self, path: Path) -> Path:
         """Write the root certificate to a PEM file and return its path."""
@@ -125,6 +192,7 @@ class ThrowawayPki:
         issuer: x509.Name,
         issuer_key: rsa.RSAPrivateKey,
         path_length: int | None,
+        above: Layer | None,
     ) -> x509.Certificate:
         builder = (
             _builder(subject, key.public_key(), issuer, issuer_key.public_key())
@@ -133,11 +201,20 @@ class ThrowawayPki:
             .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(_usage(holder=False), critical=True)
         )
-        return self._sign(builder, issuer_key)
+        return self._sign(self._with_crl(builder, above) if above is not None else builder, issuer_key)
+
+    def _with_crl(self, builder: x509.CertificateBuilder, issuer: Layer) -> x509.CertificateBuilder:
+        if not self._crl_bases:
+            return builder
+        urls = [x509.UniformResourceIdentifier(url) for url in self.crl_urls(issuer)]
+        point = x509.DistributionPoint(urls, relative_name=None, reasons=None, crl_issuer=None)
+        return builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
 
     def _sign(self, builder: x509.CertificateBuilder, key: rsa.RSAPrivateKey) -> x509.Certificate:
-        pss = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
-        return builder.sign(key, hashes.SHA256(), rsa_padding=pss if self._pss else None)
+        return builder.sign(key, hashes.SHA256(), rsa_padding=self._padding())
+
+    def _padding(self) -> padding.PSS | None:
+        return padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size) if self._pss else None
 
 
 def _new_key(size: int) -> rsa.RSAPrivateKey:

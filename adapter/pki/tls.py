@@ -61,6 +61,24 @@ def peer_certificate(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> x509.C
     return _parsed(der) if der else None
 
 
+def peer_chain(ssl_object: ssl.SSLObject | ssl.SSLSocket | None) -> tuple[x509.Certificate, ...]:
+    """Return the chain that the handshake verified, from the other side's certificate to a root; empty without one.
+
+    Python has `get_verified_chain` for everybody from 3.13 on; before, the same method is on the object within.
+    """
+    if ssl_object is None:
+        return ()
+    public = getattr(ssl_object, "get_verified_chain", None)
+    if public is not None:
+        return tuple(_parsed(der) for der in public())
+    found = ssl_object._sslobj.get_verified_chain() or ()  # type: ignore[union-attr]
+    return tuple(_parsed(one.public_bytes(_ENCODING_DER)) for one in found)
+
+
+_ENCODING_DER = 2
+"""`_ssl.ENCODING_DER`."""
+
+
 @lru_cache(maxsize=1024)  # a partner shows the same one with every request
 def _parsed(der: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(der)

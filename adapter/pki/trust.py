@@ -23,6 +23,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from adapter.pki.crl import is_authority
 from adapter.pki.keys import KeyProblem, load_certificates
 
 # Intermediates between root and holder: PKIoverheid has two (domain and TSP); one more is room for a cross
@@ -30,6 +31,8 @@ from adapter.pki.keys import KeyProblem, load_certificates
 _MAX_INTERMEDIATES = 3
 # What a peer sends along is its choice; more than this serves no chain and only costs time.
 _MAX_SENT = 16
+# Of all TSPs of PKIoverheid together there are fewer.
+_MAX_LEARNED = 128
 
 
 class NotTrusted(Exception):
@@ -37,17 +40,25 @@ class NotTrusted(Exception):
 
 
 class TrustStore:
-    """The roots that are trusted, several at a time."""
+    """The roots that are trusted, several at a time.
 
-    def __init__(self, roots: Iterable[x509.Certificate]) -> None:
+    Beside them are certificates of authorities below the roots, which complete the chain of who sends only its own
+    certificate (SIG-14): configured ones, and those that were part of chains before. They are proved each time.
+    """
+
+    def __init__(
+        self, roots: Iterable[x509.Certificate], intermediates: Iterable[x509.Certificate] = ()
+    ) -> None:
         self.roots = tuple(dict.fromkeys(roots))
+        self.intermediates = tuple(dict.fromkeys(intermediates))
+        self._learned: dict[x509.Certificate, None] = {}
 
     @classmethod
-    def from_files(cls, roots: Sequence[Path]) -> "TrustStore":
-        """Read PEM files, each with one or more roots.
+    def from_files(cls, roots: Sequence[Path], intermediates: Sequence[Path] = ()) -> "TrustStore":
+        """Read PEM files, each with one or more roots, or certificates of authorities below them.
 
         Raises:
-            KeyProblem: a file cannot be read, or a certificate in it is not a root.
+            KeyProblem: a file cannot be read, or a certificate in it is not a root, or not of an authority.
 
         """
         found: list[x509.Certificate] = []
@@ -55,16 +66,38 @@ class TrustStore:
             for certificate in load_certificates(path):
                 _check_is_root(path, certificate)
                 found.append(certificate)
-        return cls(found)
+        below: list[x509.Certificate] = []
+        for path in intermediates:
+            for certificate in load_certificates(path):
+                _check_is_authority(path, certificate)
+                below.append(certificate)
+        return cls(found, below)
 
     @cached_property
     def pem(self) -> str:
-        """All roots as PEM, the form `ssl.SSLContext.load_verify_locations` takes; empty without roots."""
-        return "".join(root.public_bytes(Encoding.PEM).decode("ascii") for root in self.roots)
+        """All certificates as PEM, the form `ssl.SSLContext.load_verify_locations` takes; empty without roots.
+
+        TLS trusts the roots alone: what is no root completes chains, and ends none.
+        """
+        if not self.roots:
+            return ""
+        known = (*self.roots, *self.intermediates)
+        return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in known)
+
+    @property
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """Every authority that is known, the roots first."""
+        return tuple(dict.fromkeys((*self.roots, *self.intermediates, *self._learned)))
+
+    def learn(self, chain: Sequence[x509.Certificate]) -> None:
+        """Remember the authorities of a chain that was verified, of a limited number."""
+        for authority in chain[1:]:
+            if len(self._learned) < _MAX_LEARNED and authority not in self.roots:
+                self._learned[authority] = None
 
     def verify(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime
-    ) -> None:
+    ) -> tuple[x509.Certificate, ...]:
         """Check that a certificate chains to a root, every part of the chain being valid at a moment.
 
         Revocation and the OIN are judged by others. A self-signed certificate holds only where it is itself
@@ -75,21 +108,25 @@ class TrustStore:
             intermediates: the certificates that came with it, in any order; useless ones do no harm.
             at: aware moment to judge by.
 
+        Returns:
+            The chain: the certificate, those of its authorities, and the root.
+
         Raises:
             NotTrusted: it does not hold.
 
         """
         _check_period(certificate, at)
         if certificate in self.roots:
-            return
+            return (certificate,)
         if _is_authority(certificate):
             raise NotTrusted(f"{_name(certificate)} is the certificate of an authority, not of a holder")
         if not self.roots:
             raise NotTrusted("no roots are configured under [trust]")
+        helpful = [*intermediates[:_MAX_SENT], *self.intermediates, *self._learned]
         try:
-            _Verifier(self.roots, at).verify(certificate, list(intermediates[:_MAX_SENT]))
+            return _Verifier(self.roots, at).verify(certificate, helpful)
         except (VerificationError, ValueError, UnsupportedAlgorithm) as error:
-            reason = self._reason(certificate, intermediates[:_MAX_SENT], at)
+            reason = self._reason(certificate, helpful, at)
             raise NotTrusted(f"{_name(certificate)} {reason or f'is not trusted: {error}'}") from error
 
     def _reason(
@@ -132,9 +169,11 @@ class _Verifier:
             .build_client_verifier()
         )
 
-    def verify(self, certificate: x509.Certificate, intermediates: list[x509.Certificate]) -> None:
-        """Raise `VerificationError` where there is no chain."""
-        self._inner.verify(certificate, intermediates)
+    def verify(
+        self, certificate: x509.Certificate, intermediates: list[x509.Certificate]
+    ) -> tuple[x509.Certificate, ...]:
+        """The chain. Raises `VerificationError` where there is none."""
+        return tuple(self._inner.verify(certificate, intermediates).chain)
 
 
 def _must_be_authority(_: Policy, __: x509.Certificate, constraints: x509.BasicConstraints) -> None:
@@ -160,6 +199,18 @@ def _check_is_root(path: Path, certificate: x509.Certificate) -> None:
         ) from error
 
 
+def _check_is_authority(path: Path, certificate: x509.Certificate) -> None:
+    try:
+        is_one = is_authority(certificate)
+    except ValueError as error:
+        raise KeyProblem(f"{path}: {_name(certificate)} has unreadable extensions: {error}") from error
+    if not is_one:
+        raise KeyProblem(
+            f"{path}: {_name(certificate)} is not the certificate of an authority; name those of the authorities "
+            "between partners and roots"
+        )
+
+
 def _check_period(certificate: x509.Certificate, at: datetime) -> None:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if at < start:
@@ -174,9 +225,7 @@ def _is_valid(certificate: x509.Certificate, at: datetime) -> bool:
 
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+        return is_authority(certificate)
     except ValueError as error:
         raise NotTrusted(f"{_name(certificate)} has unreadable extensions: {error}") from error
 

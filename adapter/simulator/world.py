@@ -129,14 +129,16 @@ def create_world(
     now: datetime | None = None,
     key_size: int = 2048,
     apart: bool = False,
+    pki: ThrowawayPki | None = None,
 ) -> World:
     """Make a world with one authority, and one agreement with DSO-LV, per plan (by the authority's name).
 
     `extra_config` is TOML that goes before the tables of the configuration; `key_size` is in bits, and small by
-    default because tests make many worlds; `apart` gives each authority a file of its own in ``authorities.d``.
+    default because tests make many worlds; `apart` gives each authority a file of its own in ``authorities.d``;
+    `pki` issues the certificates, one made for it if not given.
     """
     now = now or datetime.now(UTC)
-    maker = _Maker(directory, ThrowawayPki(now), ports or free_ports(), now, key_size)
+    maker = _Maker(directory, pki or ThrowawayPki(now), ports or free_ports(), now, key_size)
     maker.pki.root_pem(directory / "tls" / "root.pem")
     dso = maker.pki.issue("DSO-LV (simulatie)", DSO_OIN, key_size=key_size)
     authorities = tuple(

@@ -1,0 +1,72 @@
+"""The chains of certificates that the daemon works with before anybody shows one: our own, and those of the CPAs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from adapter.authorities import Authorities
+from adapter.config import Config
+from adapter.pki import Chain, KeyPair, KeyProblem, NotTrusted, TrustStore, load_key_pair
+from cpa import CpaError
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A certificate that we show or that a CPA names, and what goes with it; `name` is for messages."""
+
+    name: str
+    certificate: x509.Certificate
+    sent: Chain = ()
+    own: bool = False
+
+    def chain(self, trust: TrustStore, at: datetime) -> Chain:
+        """Its chain. Raises NotTrusted."""
+        return trust.verify(self.certificate, self.sent, at)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainsInUse:
+    """Finds them, as far as they chain to a root with what is known of authorities."""
+
+    config: Callable[[], Config]
+    authorities: Callable[[], Authorities]
+    spare_keys: Callable[[str], tuple[KeyPair, ...]]
+    trust: TrustStore
+    clock: Callable[[], datetime]
+
+    def find(self) -> tuple[tuple[Shown, Chain], ...]:
+        """All of them; a certificate whose authorities nobody showed yet is left out until then. Blocking."""
+        found: list[tuple[Shown, Chain]] = []
+        for shown in (*self._own(), *partners_of(self.authorities())):
+            with suppress(NotTrusted):
+                chain = shown.chain(self.trust, self.clock())
+                self.trust.learn(chain)
+                found.append((shown, chain))
+        return tuple(found)
+
+    def _own(self) -> Iterator[Shown]:
+        tls = self.config().ebms.tls
+        if tls is not None:
+            with suppress(KeyProblem):  # the listener has one that could be read, and goes on with it
+                yield _of_ours("ebms.tls", load_key_pair(tls.certificate, tls.key))
+        for name, authority in self.authorities().by_name.items():
+            for pair in (authority.keys, *self.spare_keys(name)):
+                yield _of_ours(f"authority {name}", pair)
+
+
+def partners_of(authorities: Authorities) -> Iterator[Shown]:
+    """The certificates of partners in agreements, each once."""
+    seen: set[x509.Certificate] = set()
+    for known in authorities.agreements():
+        for agreed in known.agreement.them.certificates:
+            with suppress(CpaError):  # one that cannot be read is refused where it is used
+                if agreed.x509 not in seen:
+                    seen.add(agreed.x509)
+                    yield Shown(f"the partner of {known.cpa_id}", agreed.x509)
+
+
+def _of_ours(name: str, pair: KeyPair) -> Shown:
+    return Shown(name, pair.certificate, pair.chain, own=True)
