@@ -30,11 +30,13 @@ class CrlServer:
         pki: ThrowawayPki,
         layers: Iterable[Layer] = Layer,
         revoked: Iterable[x509.Certificate] = (),
+        *,
+        below: str = "",
         **options: Any,
     ) -> None:
-        """Have the lists of some layers, with these certificates in each."""
+        """Have the lists of some layers, with these certificates in each, `below` a path."""
         for layer in layers:
-            self.lists[f"/{layer}.crl"] = pki.crl(layer, revoked, **options)
+            self.lists[f"{below}/{layer}.crl"] = pki.crl(layer, revoked, **options)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         # through a proxy the whole address stands in the request
@@ -49,13 +51,13 @@ class CrlServer:
 
 
 @asynccontextmanager
-async def crl_server() -> AsyncIterator[CrlServer]:
-    """A server on loopback."""
+async def crl_server(port: int = 0) -> AsyncIterator[CrlServer]:
+    """A server on loopback, at any free port or a given one."""
     server = CrlServer()
     server.gate.set()
     runner = web.AppRunner(_application(server), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:

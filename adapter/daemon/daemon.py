@@ -92,7 +92,7 @@ class Daemon:
 
     `files` is where `config` was read from, to be read again when it changes; without it nothing ever changes.
     `ebms_port` and `admin_port` are the ports that are listened on, once started: a configuration may ask for
-    port 0, which means any.
+    port 0, which means any. `fetcher` keeps the revocation lists, where they are looked at.
     """
 
     config: Config
@@ -101,6 +101,7 @@ class Daemon:
     files: ConfigFiles | None = None
     ebms_port: int = 0
     admin_port: int = 0
+    fetcher: CrlFetcher | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _reload: asyncio.Event = field(default_factory=asyncio.Event)
     _tenants: Tenants | None = None
@@ -172,7 +173,7 @@ class Daemon:
             JobKind.DELIVER: deliverer,
         }
         chains = ChainsInUse(tenants.config, registry.current, tenants.spare_keys, trust, clock)
-        fetcher = self._keep_lists(revocation, trust, chains)
+        self.fetcher = self._keep_lists(revocation, trust, chains)
         worker = self._worker(db, handlers, clock, tenants)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
@@ -196,7 +197,7 @@ class Daemon:
             revocation=revocation,
         )
         listener = Listener("ebms", config.ebms.listen, config.limits.connections, self.metrics)
-        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, fetcher)
+        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, self.fetcher)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
         await self._listen_admin(readiness, api)
