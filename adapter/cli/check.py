@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.cli.check_cpas import Candidate, check_cpas, read_cpa_files
+from adapter.cli.check_crls import check_crls
 from adapter.cli.check_keys import check_keys, check_roots
 from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
@@ -48,7 +49,7 @@ _COLUMNS: Final = (
 
 
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Check configuration, keys, CPAs, database, place of payloads and sinks; nothing listens.
+    """Check configuration, keys, revocation lists, CPAs, database, place of payloads and sinks; nothing listens.
 
     Nothing is changed, but for an object in the bucket of [store] payloads that is written, read and removed again.
 
@@ -98,6 +99,7 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
     if database.result is Result.OK and config.state.exists():
         candidates += await _uploaded(config, candidates)
     lines += check_cpas(config, keys, candidates, now)
+    lines += await check_crls(config, trust, keys, candidates, now)
     lines += _check_retention(config, candidates)
     lines += [database, await _check_payloads(config), *_check_listeners(config), *_check_users(config)]
     return lines + await _check_sinks(config, keys)

@@ -41,7 +41,16 @@ def check_roots(config: Config, now: datetime) -> tuple[TrustStore, list[Line]]:
     if not config.trust.roots:
         fix = "name the PEM file of the PKIoverheid private root under [trust] roots"
         lines.append(warning("root", "trust.roots", f"there is none, so no partner is trusted; {fix}"))
-    return TrustStore.from_files(usable), lines
+    below: list[Path] = []
+    for path in config.trust.intermediates:
+        try:
+            found = TrustStore.from_files([], [path]).intermediates
+        except KeyProblem as problem:
+            lines.append(wrong("intermediate", path.name, f"trust.intermediates: {problem}"))
+            continue
+        below.append(path)
+        lines += [ok("intermediate", path.name, f"{holder_name(one)} {_until(one)}") for one in found]
+    return TrustStore.from_files(usable, below), lines
 
 
 def check_keys(config: Config, trust: TrustStore, now: datetime) -> tuple[Keys, list[Line]]:

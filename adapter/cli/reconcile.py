@@ -30,7 +30,7 @@ from adapter.cli.settings import (
     read_config,
 )
 from adapter.config import Config, ConfigProblem
-from adapter.daemon import Sources, load_keys, load_trust, reconcile_plans
+from adapter.daemon import CrlFetcher, Sources, load_keys, load_revocation, load_trust, reconcile_plans
 from adapter.observe import Metrics
 from adapter.stam import FetchProblem, Finding, Plan, Reconciler, Reconciliation, Verdict
 from adapter.work import utc_now
@@ -119,9 +119,12 @@ async def _reconcile(
     config: Config, authority: str | None, days: int | None, verzoeknummer: str | None, *, dry_run: bool
 ) -> list[_Asked]:
     try:
-        sources = Sources(config, load_keys(config), load_trust(config), utc_now)
+        trust, revocation = load_trust(config), await load_revocation(config, utc_now)
+        sources = Sources(config, load_keys(config), trust, utc_now, revocation)
     except ConfigProblem as problem:
         fail_configuration(problem)
+    if revocation.is_on:
+        CrlFetcher(revocation, trust, config.trust.revocation, config.outgoing, Metrics())
     try:
         plans = reconcile_plans(config, sources)
         async with opened_store(config) as db:

@@ -1,6 +1,9 @@
 """The daemon and its parts, put together."""
 
+from adapter.daemon.chains import Shown, listener_of, ours, partners_in
 from adapter.daemon.collecting import Sources
+from adapter.daemon.crl_source import download_crl
+from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.daemon import Daemon, Materials
 from adapter.daemon.descriptors import LoopFailures
 from adapter.daemon.reconciling import reconcile_plans
@@ -10,19 +13,25 @@ from adapter.daemon.sinks import make_sinks, sink_context
 from adapter.daemon.trust import load_revocation, load_trust
 
 __all__ = [
+    "CrlFetcher",
     "Daemon",
     "LoopFailures",
     "Materials",
     "Purger",
     "Registry",
     "RetentionTask",
+    "Shown",
     "Sources",
     "documents_of",
+    "download_crl",
     "effective_policy",
+    "listener_of",
     "load_keys",
     "load_revocation",
     "load_trust",
     "make_sinks",
+    "ours",
+    "partners_in",
     "reconcile_plans",
     "sink_context",
 ]

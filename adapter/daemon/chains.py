@@ -1,6 +1,6 @@
 """The chains of certificates that the daemon works with before anybody shows one: our own, and those of the CPAs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from cryptography import x509
 from adapter.authorities import Authorities
 from adapter.config import Config
 from adapter.pki import Chain, KeyPair, KeyProblem, NotTrusted, TrustStore, load_key_pair
-from cpa import CpaError
+from cpa import Agreement, CpaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class ChainsInUse:
     def find(self) -> tuple[tuple[Shown, Chain], ...]:
         """All of them; a certificate whose authorities nobody showed yet is left out until then. Blocking."""
         found: list[tuple[Shown, Chain]] = []
-        for shown in (*self._own(), *partners_of(self.authorities())):
+        agreements = (known.agreement for known in self.authorities().agreements())
+        for shown in (*self._own(), *partners_in(agreements)):
             with suppress(NotTrusted):
                 chain = shown.chain(self.trust, self.clock())
                 self.trust.learn(chain)
@@ -48,25 +49,31 @@ class ChainsInUse:
         return tuple(found)
 
     def _own(self) -> Iterator[Shown]:
-        tls = self.config().ebms.tls
-        if tls is not None:
-            with suppress(KeyProblem):  # the listener has one that could be read, and goes on with it
-                yield _of_ours("ebms.tls", load_key_pair(tls.certificate, tls.key))
+        yield from listener_of(self.config())
         for name, authority in self.authorities().by_name.items():
             for pair in (authority.keys, *self.spare_keys(name)):
-                yield _of_ours(f"authority {name}", pair)
+                yield ours(f"authority {name}", pair)
 
 
-def partners_of(authorities: Authorities) -> Iterator[Shown]:
+def partners_in(agreements: Iterable[Agreement]) -> Iterator[Shown]:
     """The certificates of partners in agreements, each once."""
     seen: set[x509.Certificate] = set()
-    for known in authorities.agreements():
-        for agreed in known.agreement.them.certificates:
+    for agreement in agreements:
+        for agreed in agreement.them.certificates:
             with suppress(CpaError):  # one that cannot be read is refused where it is used
                 if agreed.x509 not in seen:
                     seen.add(agreed.x509)
-                    yield Shown(f"the partner of {known.cpa_id}", agreed.x509)
+                    yield Shown(f"partner of {agreement.cpa_id}", agreed.x509)
 
 
-def _of_ours(name: str, pair: KeyPair) -> Shown:
+def ours(name: str, pair: KeyPair) -> Shown:
+    """A certificate of our own."""
     return Shown(name, pair.certificate, pair.chain, own=True)
+
+
+def listener_of(config: Config) -> Iterator[Shown]:
+    """The certificate of the listener for partners, where that has one that can be read."""
+    tls = config.ebms.tls
+    if tls is not None:
+        with suppress(KeyProblem):  # said at start and by `check`
+            yield ours("ebms.tls", load_key_pair(tls.certificate, tls.key))

@@ -55,25 +55,26 @@ _FORGOTTEN: Final = timedelta(days=2)
 _AGAIN: Final = timedelta(hours=1)
 
 _Key = tuple[bytes, tuple[str, ...]]
+_Links = Mapping[_Key, tuple[x509.Certificate, x509.Certificate]]
 
 
 @dataclass(slots=True)
 class CrlFetcher:
-    """Fetches lists in the background, and at once for who waits for one."""
+    """Fetches lists in the background, and at once for who waits for one; without `chains` only that."""
 
     revocation: Revocation
     trust: TrustStore
     settings: RevocationConfig
     outgoing: OutgoingConfig
-    chains: ChainsInUse
     metrics: Metrics
+    chains: ChainsInUse | None = None
     chance: Callable[[], float] = random.random
     _sources: dict[_Key, Source] = field(default_factory=dict)
     _running: dict[_Key, asyncio.Task[None]] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_A_TIME))
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _in_use: tuple[tuple[Shown, Chain], ...] = ()
-    _wanted: Mapping[_Key, tuple[x509.Certificate, x509.Certificate]] = field(default_factory=dict)
+    _wanted: _Links = field(default_factory=dict)
     _revoked: tuple[tuple[Shown, Finding], ...] = ()
     _judged: object = None
     _found_for: object = None
@@ -130,13 +131,9 @@ class CrlFetcher:
 
     async def _look(self) -> None:
         """Find what is in use, and forget what is not any more."""
-        now, snapshot = self.revocation.clock(), self.chains.authorities()
-        if self._found_for is not snapshot or self._found_at is None or now - self._found_at >= _CHAINS:
-            self._in_use, self._wanted = await asyncio.to_thread(self._find)
-            self._found_for, self._found_at = snapshot, now
-        judged = (self.revocation.crls.version, self._in_use)
-        if judged != self._judged:
-            self._revoked, self._judged = await asyncio.to_thread(self._find_revoked), judged
+        if self.chains is not None:
+            await self._look_at(self.chains)
+        now = self.revocation.clock()
         for (_, urls), (sample, issuer) in self._wanted.items():
             self._want(urls, sample, issuer)
         for url in self.settings.urls:
@@ -146,16 +143,14 @@ class CrlFetcher:
                 del self._sources[key]
                 self.metrics.forget_issuer(source.label)
 
-    def _find(
-        self,
-    ) -> tuple[tuple[tuple[Shown, Chain], ...], Mapping[_Key, tuple[x509.Certificate, x509.Certificate]]]:
-        """The chains in use, and one link of them for each list. Blocking: of a thousand authorities, a second."""
-        found = self.chains.find()
-        return found, {
-            (issuer_id(issuer), crl_urls(certificate)): (certificate, issuer)
-            for _, chain in found
-            for certificate, issuer in links(chain)
-        }
+    async def _look_at(self, chains: ChainsInUse) -> None:
+        now, snapshot = self.revocation.clock(), chains.authorities()
+        if self._found_for is not snapshot or self._found_at is None or now - self._found_at >= _CHAINS:
+            self._in_use, self._wanted = await asyncio.to_thread(_find, chains)
+            self._found_for, self._found_at = snapshot, now
+        judged = (self.revocation.crls.version, self._in_use)
+        if judged != self._judged:
+            self._revoked, self._judged = await asyncio.to_thread(self._find_revoked), judged
 
     def _find_revoked(self) -> tuple[tuple[Shown, Finding], ...]:
         """Certificates of our own that were revoked. Blocking."""
@@ -368,3 +363,13 @@ class CrlFetcher:
         if last is None or now - last >= _AGAIN:
             self._said[action, about] = now
             log.error(text, action=action, **facts)
+
+
+def _find(chains: ChainsInUse) -> tuple[tuple[tuple[Shown, Chain], ...], _Links]:
+    """The chains in use, and one link of them for each list. Blocking: of a thousand authorities, a second."""
+    found = chains.find()
+    return found, {
+        (issuer_id(issuer), crl_urls(certificate)): (certificate, issuer)
+        for _, chain in found
+        for certificate, issuer in links(chain)
+    }

@@ -214,7 +214,7 @@ class Daemon:
             return None
         config = self.config
         fetcher = CrlFetcher(
-            revocation, trust, config.trust.revocation, config.outgoing, chains, self.metrics
+            revocation, trust, config.trust.revocation, config.outgoing, self.metrics, chains
         )
         self._background(fetcher.watch(), "crls")
         return fetcher

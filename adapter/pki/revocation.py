@@ -1,11 +1,12 @@
 """Revocation: whether any certificate of a chain was revoked, by the lists of all its authorities (GAC ch07, CRT-04).
 
-Asked for each request and signature, so what was found for a chain is kept until a list changes or expires.
+Asked for each request and signature, so what was found for a chain is kept until a list changes or expires, and for
+minutes at most.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, Self, TypeVar
@@ -21,6 +22,9 @@ Chain = tuple[x509.Certificate, ...]
 T = TypeVar("T")
 
 _MAX_KEPT: Final = 4096
+
+_KEPT_FOR: Final = timedelta(minutes=10)
+"""How long a verdict counts at most: who asks often enough is then known to be there still."""
 
 
 class RevocationMode(StrEnum):
@@ -156,7 +160,7 @@ class Revocation:
         if not chain:
             return _Verdict(version, now, Finding(Flaw.MISSING, "its chain of certificates is not known"))
         found: list[Finding] = []
-        until = datetime.max.replace(tzinfo=now.tzinfo)
+        until = now + _KEPT_FOR
         for certificate, issuer in links(chain):
             crl = self.crls.find(certificate, issuer)
             if crl is not None and not crl.is_expired(now):

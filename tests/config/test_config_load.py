@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from adapter.config import CertificateRenewal, Config, Environment, Flow, Listen, Role
+from adapter.pki import RevocationMode
 from cpa import PartyId
 
 Load = Callable[..., Config]
@@ -147,3 +148,10 @@ def test_the_environment_makes_tables_that_the_file_does_not_have(
     config = load(small, dict(zip(names, ("s.pem", "s.key"), strict=True)))
     assert config.ebms.tls is not None
     assert config.ebms.tls.certificate == tmp_path / "s.pem"
+
+
+def test_revocation_is_hard_unless_this_is_a_test(load: Load, whole: str, small: str) -> None:
+    assert load(whole).revocation is RevocationMode.HARD
+    assert load(whole.replace('"pre"', '"prod"', 1)).revocation is RevocationMode.HARD
+    assert load(small).environment is Environment.TEST
+    assert load(small).revocation is RevocationMode.OFF

@@ -269,3 +269,25 @@ def test_a_user_of_an_unknown_authority_is_a_problem(problems: Problems, small: 
     first, second = problems(small + user + user.replace("stat", "*"))
     assert first.endswith("admin.users[0].authorities: no authority is called 'stat'; did you mean `stad`?")
     assert "user a is there twice" in second
+
+
+def test_production_refuses_whom_it_cannot_judge(problems: Problems, load: Load, whole: str) -> None:
+    for mode in ("soft", "off"):
+        text = f'{whole}\n[trust.revocation]\nmode = "{mode}"\n'
+        assert load(text).revocation == mode
+        (found,) = problems(text.replace('"pre"', '"prod"', 1))
+        assert found.startswith(f"adapter.toml: trust.revocation.mode: {mode} is not allowed")
+
+
+def test_revocation_lists_are_fetched_every_four_hours_at_least(
+    problems: Problems, load: Load, whole: str
+) -> None:
+    text = f'{whole}\n[trust.revocation]\nrefresh = "5h"\n'
+    (found,) = problems(text)
+    assert found.startswith("adapter.toml: trust.revocation.refresh: is too seldom")
+    load(text.replace('"5h"', '"4h"'))
+
+
+def test_the_address_of_a_list_is_of_the_web(problems: Problems, whole: str) -> None:
+    (found,) = problems(f'{whole}\n[trust.revocation]\nurls = ["file:///etc/passwd"]\n')
+    assert "is not the address of a list" in found

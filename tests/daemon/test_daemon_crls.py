@@ -73,7 +73,7 @@ class Stand:
         chains = Known(no_config, lambda: snapshot, lambda _: (), trust, lambda: self.now)
         self.revocation = Revocation(self.mode, Crls(self.directory), lambda: self.now)
         self.fetcher = CrlFetcher(
-            self.revocation, trust, self.config, self.outgoing, chains, self.metrics, chance=lambda: 0.0
+            self.revocation, trust, self.config, self.outgoing, self.metrics, chains, chance=lambda: 0.0
         )
 
     async def pass_time(self, time: timedelta = timedelta()) -> None:

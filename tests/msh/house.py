@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
@@ -81,6 +81,12 @@ NEXT = "http://schemas.xmlsoap.org/soap/actor/next"
 HEADER = "/SOAP:Envelope/SOAP:Header"
 PATIENCE = 15.0
 """Seconds that a test waits for what must come; only a failing test waits that long."""
+
+PREPRODUCTION: Final = {
+    'environment = "test"': 'environment = "pre"',
+    "[ebms]\n": '[trust.revocation]\nmode = "off"\n\n[ebms]\n',
+}
+"""What to replace in a configuration so that it allows no more than it should; the test PKI has no revocation lists."""
 
 Edit = Callable[[etree._Element], None]
 Entry = MutableMapping[str, Any]

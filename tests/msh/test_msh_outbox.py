@@ -10,7 +10,7 @@ from adapter.ebms import SignalAction
 from adapter.pki import server_context
 from adapter.store import MessageKind, MessageState, StoredMessage, find_messages
 from tests.msh.conftest import Open, Serve, close
-from tests.msh.house import PATIENCE, Draft, House, Judge, Made, Partner, envelope_of
+from tests.msh.house import PATIENCE, PREPRODUCTION, Draft, House, Judge, Made, Partner, envelope_of
 from tests.msh.silence import silent_partner
 
 
@@ -153,7 +153,7 @@ async def test_an_error_is_retried_like_an_acknowledgment(open_house: Open, serv
 
 async def test_a_server_with_another_oin_gets_not_one_octet(open_house: Open):
     """Its certificate is trusted and has the right host name; only the OIN is another."""
-    house = await open_house(dso=False, replacing={'environment = "test"': 'environment = "pre"'})
+    house = await open_house(dso=False, replacing=PREPRODUCTION)
     received = bytearray()
     connected = asyncio.Event()
 
@@ -179,7 +179,7 @@ async def test_a_server_that_acts_for_the_partner_is_sent_to(open_house: Open, s
     cpa_id = "Verzoeknotificatie_00000099000000001000_00000099100000001000_simulatie"
     house = await open_house(
         dso=False,
-        replacing={'environment = "test"': 'environment = "pre"'},
+        replacing=PREPRODUCTION,
         extra=f'[authorities.rms.agreements."{cpa_id}"]\nacts_for = ["00000099000000003000"]',
     )
     partner = await serve(house, keys=house.keys["hub"])

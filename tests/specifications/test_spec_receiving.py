@@ -16,6 +16,7 @@ from adapter.store import Direction, find_messages, message_payloads
 from tests.msh.conftest import Open
 from tests.msh.house import (
     PATIENCE,
+    PREPRODUCTION,
     XLINK,
     House,
     Part,
@@ -135,7 +136,7 @@ def _delivered(house: House) -> list[Path]:
 
 async def test_a_certificate_in_a_header_identifies_nobody(open_house: Open) -> None:
     """Whoever writes it there, a proxy too: only the handshake counts."""
-    house = await open_house(replacing={'environment = "test"': 'environment = "pre"'})
+    house = await open_house(replacing=PREPRODUCTION)
     made = house.draft().make()
     request = wrap(made)
     pem = house.keys["dso"].certificate.public_bytes(Encoding.PEM).decode().replace("\n", "%0A")
