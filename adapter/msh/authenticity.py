@@ -64,7 +64,7 @@ class Authenticity:
 
     async def check_signer(self, verified: VerifiedSignature | None) -> None:
         """Whether who signed it was revoked (CRT-04). Raises SignatureRefused or SignerUnknown."""
-        signer = Signer(self.arrival.trust, self.arrival.revocation)
+        signer = Signer(self.arrival.trust, self.arrival.revocation, self.arrival.authority.keys.chain)
         await signer.check(self.arrival.envelope, verified, self.arrival.now)
 
     def _verify(self, exchange: Exchange) -> VerifiedSignature | None:

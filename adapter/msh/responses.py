@@ -77,7 +77,8 @@ class ResponseReader:
         incoming = IncomingMessage((), "text/xml", b"")
         try:
             verified = await asyncio.to_thread(check.verify, envelope, incoming, exchange, (), self.clock())
-            await Signer(self.trust, self.revocation).check(envelope, verified, self.clock())
+            signer = Signer(self.trust, self.revocation, authority.keys.chain)
+            await signer.check(envelope, verified, self.clock())
         except (SignatureRefused, SignerUnknown) as refused:
             self._odd(message, f"its signature does not hold: {refused}", alarm=True)
             return

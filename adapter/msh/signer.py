@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapter.ebms import Envelope, SignatureRefused, VerifiedSignature, key_info_certificates
-from adapter.pki import Chain, NotTrusted, Place, Revocation, RevocationRefused, TrustStore
+from adapter.pki import Chain, Finding, Flaw, NotTrusted, Place, Revocation, RevocationRefused, TrustStore
 
 
 class SignerUnknown(Exception):
@@ -24,30 +24,36 @@ class SignerUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Judges the certificates of signatures."""
+    """Judges the certificates of signatures; `intermediates` are authorities that we know beside those of `trust`."""
 
     trust: TrustStore
     revocation: Revocation
+    intermediates: Chain = ()
 
     async def check(self, envelope: Envelope, verified: VerifiedSignature | None, now: datetime) -> None:
         """Judge who made a signature that holds, if there is one.
 
-        Raises SignatureRefused for one that was revoked or chains to no root, SignerUnknown where that cannot be known.
+        Raises SignatureRefused for one that was revoked, SignerUnknown where that cannot be known.
         """
         if verified is None or not self.revocation.is_on:
             return
         try:
-            await self.revocation.admit(self._chain(envelope, verified, now), Place.SIGNATURE)
+            await self._judge(envelope, verified, now)
         except RevocationRefused as refused:
             if refused.is_final:
                 raise SignatureRefused(f"the signing certificate does not hold: {refused}") from refused
             raise SignerUnknown(refused) from refused
 
-    def _chain(self, envelope: Envelope, verified: VerifiedSignature, now: datetime) -> Chain:
+    async def _judge(self, envelope: Envelope, verified: VerifiedSignature, now: datetime) -> None:
         certificate = verified.certificate
         # a certificate that ended is judged by the rule on that, with its margin; here only the chain matters
         at = min(max(now, certificate.not_valid_before_utc), certificate.not_valid_after_utc)
+        helpful = (*key_info_certificates(envelope.root)[1:], *self.intermediates)
         try:
-            return self.trust.verify(certificate, key_info_certificates(envelope.root)[1:], at)
+            chain = self.trust.verify(certificate, helpful, at)
         except NotTrusted as problem:
-            raise SignatureRefused(f"the signing certificate is not trusted: {problem}") from problem
+            # it is one of the agreement: what lacks is what we know of its authorities
+            fix = "name its authorities under [trust] intermediates, or its root under roots"
+            self.revocation.object(Finding(Flaw.UNKNOWN, f"{problem}; {fix}"), Place.SIGNATURE)
+            return
+        await self.revocation.admit(chain, Place.SIGNATURE)

@@ -41,6 +41,7 @@ class Flaw(StrEnum):
     REVOKED = "certificate_revoked"
     MISSING = "crl_missing"
     EXPIRED = "crl_expired"
+    UNKNOWN = "chain_unknown"
 
 
 class Place(StrEnum):
@@ -122,9 +123,11 @@ class Revocation:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             self._kept[chain] = kept
-        finding = kept.finding
-        if finding is None:
-            return
+        if kept.finding is not None:
+            self.object(kept.finding, place, chain, is_news=is_news)
+
+    def object(self, finding: Finding, place: Place, chain: Chain = (), *, is_news: bool = True) -> None:
+        """Refuse a chain for what was found, unless the mode passes it. Raises RevocationRefused."""
         passed = self.mode is RevocationMode.SOFT and finding.flaw is not Flaw.REVOKED
         self.report(place, finding, passed, is_news)
         if not passed:
@@ -158,7 +161,7 @@ class Revocation:
         # read first: a list that comes in meanwhile makes this verdict old at once
         version, now = self.crls.version, self.clock()
         if not chain:
-            return _Verdict(version, now, Finding(Flaw.MISSING, "its chain of certificates is not known"))
+            return _Verdict(version, now, Finding(Flaw.UNKNOWN, "its chain of certificates is not known"))
         found: list[Finding] = []
         until = now + _KEPT_FOR
         for certificate, issuer in links(chain):

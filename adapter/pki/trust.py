@@ -51,7 +51,7 @@ class TrustStore:
     ) -> None:
         self.roots = tuple(dict.fromkeys(roots))
         self.intermediates = tuple(dict.fromkeys(intermediates))
-        self._learned: dict[x509.Certificate, None] = {}
+        self._learned: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def from_files(cls, roots: Sequence[Path], intermediates: Sequence[Path] = ()) -> "TrustStore":
@@ -91,9 +91,9 @@ class TrustStore:
 
     def learn(self, chain: Sequence[x509.Certificate]) -> None:
         """Remember the authorities of a chain that was verified, of a limited number."""
-        for authority in chain[1:]:
-            if len(self._learned) < _MAX_LEARNED and authority not in self.roots:
-                self._learned[authority] = None
+        new = [one for one in chain[1:] if one not in self.roots and one not in self._learned]
+        if new:  # replaced as a whole, since threads read it
+            self._learned = (*self._learned, *new)[:_MAX_LEARNED]
 
     def verify(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime
