@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -138,8 +138,17 @@ class StoreConfig(_Section):
         return value
 
 
+_USUAL_REVOCATION: Final = {
+    Environment.PROD: RevocationMode.HARD,
+    Environment.PRE: RevocationMode.SOFT,
+    Environment.TEST: RevocationMode.OFF,
+}
+
+
 class RevocationConfig(_Section):
-    """``[trust.revocation]``: revocation lists; without a `mode` it is hard, and off in environment ``test``."""
+    """``[trust.revocation]``: revocation lists; without a `mode` it is hard in environment ``prod``, soft in ``pre`` and
+    off in ``test``.
+    """
 
     mode: RevocationMode | None = None
     urls: tuple[str, ...] = ()
@@ -456,8 +465,7 @@ class Config(_Section):
     @property
     def revocation(self) -> RevocationMode:
         """What is done where it cannot be known whether a certificate was revoked."""
-        usual = RevocationMode.OFF if self.environment is Environment.TEST else RevocationMode.HARD
-        return self.trust.revocation.mode or usual
+        return self.trust.revocation.mode or _USUAL_REVOCATION[self.environment]
 
     @property
     def largest_message(self) -> int:

@@ -342,7 +342,7 @@ def _migrate(config: Config) -> None:
 
 
 def _warn_about(config: Config) -> None:
-    if config.environment is not Environment.TEST and config.revocation is not RevocationMode.HARD:
+    if config.environment is not Environment.TEST and config.revocation is RevocationMode.OFF:
         log.warning(
             "certificates are accepted of which nobody knows whether they were revoked",
             action="daemon.revocation",

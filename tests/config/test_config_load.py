@@ -150,8 +150,10 @@ def test_the_environment_makes_tables_that_the_file_does_not_have(
     assert config.ebms.tls.certificate == tmp_path / "s.pem"
 
 
-def test_revocation_is_hard_unless_this_is_a_test(load: Load, whole: str, small: str) -> None:
-    assert load(whole).revocation is RevocationMode.HARD
+def test_revocation_is_hard_in_production_soft_before_it_and_off_in_a_test(
+    load: Load, whole: str, small: str
+) -> None:
+    assert load(whole).revocation is RevocationMode.SOFT
     assert load(whole.replace('"pre"', '"prod"', 1)).revocation is RevocationMode.HARD
     assert load(small).environment is Environment.TEST
     assert load(small).revocation is RevocationMode.OFF

@@ -35,6 +35,8 @@ WITHOUT_DEFAULT = {
     "sink",
     "s3",
     "copies",
+    "intermediates",
+    "mode",
     "volgnummer",
     "doel",
     "type",
