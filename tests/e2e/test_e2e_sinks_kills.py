@@ -18,7 +18,7 @@ from tests.faults.conftest import CHAOS
 IS_CHAOS = os.environ.get(CHAOS) == "1"
 KINDS = tuple(kind for kind, one in BACK_ENDS.items() if one.is_http)
 KILLS = (Trouble.KILLED, Trouble.KILLED_AFTER)
-COMMITTING = KINDS if IS_CHAOS else ("zgw", "openwave")
+COMMITTING = KINDS if IS_CHAOS else ("zgw",)
 Point = TypeVar("Point")
 
 

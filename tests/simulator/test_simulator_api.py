@@ -121,6 +121,18 @@ async def test_the_last_published_message_of_a_verzoek_is_served(
     assert body["volgnummer"] == "001"
 
 
+async def test_an_earlier_message_is_served_to_who_asks_for_its_volgnummer(
+    api: VerzoekAfhandelenApi, client: type_client
+) -> None:
+    (first,) = api.verzoeken
+    api.publish(make_verzoek(VerzoekSpec(NUMBER, GEMEENTE, volgnummer="001", doel="Aanvullen")))
+    async with client.get(f"{ONE}?volgnummer=000") as response:
+        links = (await response.json(content_type=None))["_links"]
+    assert await (await client.session.get(links["verzoek"]["href"])).read() == first.xml
+    assert len(links["document"]) == 1
+    assert (await client.get(f"{ONE}?volgnummer=002")).status == 404
+
+
 @pytest.fixture(scope="module")
 def pki() -> ThrowawayPki:
     return ThrowawayPki()
