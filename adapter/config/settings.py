@@ -146,9 +146,7 @@ _USUAL_REVOCATION: Final = {
 
 
 class RevocationConfig(_Section):
-    """``[trust.revocation]``: revocation lists; without a `mode` it is hard in environment ``prod``, soft in ``pre`` and
-    off in ``test``.
-    """
+    """``[trust.revocation]``: revocation lists; the `mode` follows from the environment where it is not set."""
 
     mode: RevocationMode | None = None
     urls: tuple[str, ...] = ()
