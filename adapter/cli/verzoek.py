@@ -73,6 +73,9 @@ MaybeNumberArgument = Annotated[
         help="The verzoeknummer; without one, options choose.", metavar="NUMMER", show_default=False
     ),
 ]
+VolgnummerOption = Annotated[
+    str | None, typer.Option("--volgnummer", help="Only the message of the verzoek with this volgnummer.")
+]
 OpenStateOption = Annotated[
     DeliveryState | None,
     typer.Option("--state", help="Only in this state: parked (else meant), ready or collecting."),
@@ -135,6 +138,7 @@ def show(
 @app.command("retry")
 def retry(
     verzoeknummer: MaybeNumberArgument = None,
+    volgnummer: VolgnummerOption = None,
     authority: AuthorityOption = None,
     state: OpenStateOption = None,
     sink: SinkOption = None,
@@ -156,11 +160,13 @@ def retry(
     Example: stam-adapter verzoek retry --sink archief --since 2d --dry-run
     """
     choosing = (None if verzoeknummer else authority, state, sink, with_reason, since, until)
-    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes, as_json))
+    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes))
+    if verzoeknummer is None and volgnummer is not None:
+        fail("--volgnummer is of one verzoek; give its verzoeknummer", WRONG_USE)
     settings = read_config(config)
     if verzoeknummer is not None:
-        count = asyncio.run(_retry(settings, verzoeknummer, authority))
-        typer.echo(f"{verzoeknummer}: {_deliveries(count)} tried again{when_done(settings)}")
+        count = asyncio.run(_retry(settings, verzoeknummer, volgnummer, authority))
+        _say_done(verzoeknummer, count, f"tried again{when_done(settings)}", as_json=as_json)
         return
     choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = retry_deliveries(choice, _open_state(state), now)
@@ -173,6 +179,7 @@ def retry(
 def skip(
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands on the timeline.")],
     verzoeknummer: MaybeNumberArgument = None,
+    volgnummer: VolgnummerOption = None,
     authority: AuthorityOption = None,
     state: OpenStateOption = None,
     sink: SinkOption = None,
@@ -186,8 +193,9 @@ def skip(
 ) -> None:
     """Give up a verzoek on purpose.
 
-    It is not collected or delivered any more. Without a number: all that the options choose, by the moment at which
-    they got their state.
+    It is not collected or delivered any more: what of it is parked, so that the messages behind that go on, or when
+    nothing is, all that is on its way. Without a number: all that the options choose, by the moment at which they got
+    their state.
 
     Example: stam-adapter verzoek skip 2023073100048 --reason "taken over by hand"
 
@@ -196,11 +204,13 @@ def skip(
     if not reason.strip():
         fail("say why with --reason; it stands on the timeline", WRONG_USE)
     choosing = (None if verzoeknummer else authority, state, sink, with_reason, since, until)
-    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes, as_json))
+    require_one("verzoeknummer", verzoeknummer, choosing, (dry_run, yes))
+    if verzoeknummer is None and volgnummer is not None:
+        fail("--volgnummer is of one verzoek; give its verzoeknummer", WRONG_USE)
     settings = read_config(config)
     if verzoeknummer is not None:
-        count = asyncio.run(_skip(settings, verzoeknummer, authority, reason.strip()))
-        typer.echo(f"{verzoeknummer}: {_deliveries(count)} skipped")
+        count = asyncio.run(_skip(settings, verzoeknummer, volgnummer, authority, reason.strip()))
+        _say_done(verzoeknummer, count, "skipped", as_json=as_json)
         return
     choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = skip_deliveries(choice, _open_state(state), reason.strip(), now)
@@ -258,8 +268,17 @@ def _open_state(state: DeliveryState | None) -> DeliveryState:
     return state or DeliveryState.PARKED
 
 
-def _deliveries(count: int) -> str:
-    return "1 delivery is" if count == 1 else f"{count} deliveries are"
+def _say_done(verzoeknummer: str, count: int, done: str, *, as_json: bool) -> None:
+    deliveries = "1 delivery is" if count == 1 else f"{count} deliveries are"
+    if as_json:
+        show_document({"verzoeknummer": verzoeknummer, "changed": count, "done": done}, as_json=True)
+    else:
+        typer.echo(f"{verzoeknummer}: {deliveries} {done}")
+
+
+def _of_message(found: list[StoredDelivery], volgnummer: str | None) -> list[StoredDelivery]:
+    """Those of one message of a verzoek: by its volgnummer, or what its notification said while it is not collected."""
+    return [one for one in found if volgnummer in {None, one.volgnummer or one.announced}]
 
 
 def _not_found(verzoeknummer: str, authority: str | None) -> NoReturn:
@@ -335,9 +354,9 @@ def _waits_for(conn: Connection, waiting: Job) -> str | None:
     return f"{name}, which is {before.state}"
 
 
-async def _retry(config: Config, verzoeknummer: str, authority: str | None) -> int:
+async def _retry(config: Config, verzoeknummer: str, volgnummer: str | None, authority: str | None) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_unpark, verzoeknummer, authority, utc_now())
+        found, count = await db.write(_unpark, verzoeknummer, volgnummer, authority, utc_now())
         parked = None if found else await db.read(_parked_message, verzoeknummer)
     if parked is not None:
         fail(
@@ -353,9 +372,9 @@ async def _retry(config: Config, verzoeknummer: str, authority: str | None) -> i
 
 
 def _unpark(
-    conn: Connection, verzoeknummer: str, authority: str | None, now: datetime
+    conn: Connection, verzoeknummer: str, volgnummer: str | None, authority: str | None, now: datetime
 ) -> tuple[list[StoredDelivery], int]:
-    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+    found = _of_message(find_deliveries(conn, authority, verzoeknummer=verzoeknummer), volgnummer)
     return found, unpark_jobs(conn, _JOBS, [one.id for one in found], now) if found else 0
 
 
@@ -367,9 +386,11 @@ def _parked_message(conn: Connection, conversation_id: str) -> str | None:
     return None
 
 
-async def _skip(config: Config, verzoeknummer: str, authority: str | None, reason: str) -> int:
+async def _skip(
+    config: Config, verzoeknummer: str, volgnummer: str | None, authority: str | None, reason: str
+) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_skip_open, verzoeknummer, authority, reason, utc_now())
+        found, count = await db.write(_skip_open, verzoeknummer, volgnummer, authority, reason, utc_now())
     if not found:
         _not_found(verzoeknummer, authority)
     if not count and len({one.authority for one in found if one.state in OPEN_DELIVERY}) > 1:
@@ -381,11 +402,19 @@ async def _skip(config: Config, verzoeknummer: str, authority: str | None, reaso
 
 
 def _skip_open(
-    conn: Connection, verzoeknummer: str, authority: str | None, reason: str, now: datetime
+    conn: Connection,
+    verzoeknummer: str,
+    volgnummer: str | None,
+    authority: str | None,
+    reason: str,
+    now: datetime,
 ) -> tuple[list[StoredDelivery], int]:
-    """Skip what is on its way, of one authority; nothing where it is not clear of which."""
-    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+    """Skip what is parked, else what is on its way, of one authority; nothing where it is not clear of which."""
+    found = _of_message(find_deliveries(conn, authority, verzoeknummer=verzoeknummer), volgnummer)
     waiting = [one for one in found if one.state in OPEN_DELIVERY]
+    if volgnummer is None:
+        # what comes behind a parked message waits for nothing else
+        waiting = [one for one in waiting if one.state is DeliveryState.PARKED] or waiting
     if len({one.authority for one in waiting}) > 1:
         return found, 0
     for one in waiting:

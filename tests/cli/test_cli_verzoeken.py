@@ -242,3 +242,25 @@ def _collected(conn: Connection, row_id: int, now: datetime) -> None:
     (job,) = claim_jobs(conn, "w", now, timedelta(minutes=1), 1, (), (JobKind.COLLECT,))
     facts = VerzoekFacts("000", project_id="p-1")
     complete_collection(conn, row_id, facts, (), NewJob(JobKind.DELIVER, "x"), job, now, str(row_id))
+
+
+def test_skipping_a_parked_message_leaves_the_later_ones_on_their_way(shop) -> None:
+    shop.delivery(announced="000")
+    shop.park(JobKind.COLLECT)
+    shop.delivery(announced="001")
+    assert shop.run("verzoek", "skip", NUMBER, "--reason", "by hand").exit_code == 0
+    assert states(shop) == ["collecting", "skipped"]
+
+
+def test_one_message_of_a_verzoek_is_chosen_by_its_volgnummer(shop) -> None:
+    for volgnummer in ("000", "001"):
+        shop.delivery(announced=volgnummer)
+    told = shop.json("verzoek", "skip", NUMBER, "--volgnummer", "000", "--reason", "by hand")
+    assert told == {"verzoeknummer": NUMBER, "changed": 1, "done": "skipped"}
+    assert states(shop) == ["collecting", "skipped"]
+
+
+def test_a_volgnummer_without_its_verzoek_is_wrong_use(shop) -> None:
+    result = shop.run("verzoek", "retry", "--state", "parked", "--volgnummer", "000", "--yes")
+    assert result.exit_code == 2
+    assert "give its verzoeknummer" in result.stderr
