@@ -1,6 +1,7 @@
 """One revocation list as it is fetched: where it is to be had, how it is got, and when it is next looked at."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,12 +12,18 @@ from cryptography.x509.oid import NameOID
 
 from adapter.config import OutgoingConfig
 from adapter.net import HttpClient, Timeouts
-from adapter.pki import Crl, CrlProblem, TrustStore, issuer_id
+from adapter.pki import Chain, Crl, CrlProblem, TrustStore, crl_urls, issuer_id, links
 
 FIRST_RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(minutes=15)
 SOONEST: Final = timedelta(minutes=1)
 """Between two looks at a list that is about to expire."""
+
+Key = tuple[bytes, tuple[str, ...]]
+"""What tells a source from others: its issuer, and its addresses."""
+
+Links = Mapping[Key, tuple[x509.Certificate, x509.Certificate]]
+"""A certificate with its issuer, for each list."""
 
 _TIMEOUTS: Final = Timeouts(read=timedelta(seconds=20), total=timedelta(minutes=2))
 
@@ -84,11 +91,33 @@ class Source:
     held: Crl | None = None
     digest: bytes = b""
 
+    def trouble(self, now: datetime, crl: Crl | None) -> str | None:
+        """Why everybody under the issuer is refused, with what mends it; None where nobody is."""
+        if self.sample is None or (crl is not None and not crl.is_expired(now)):
+            return None
+        state = "there is no revocation list" if crl is None else "the revocation list expired"
+        if not self.urls:
+            return (
+                f"{self.label}: {state}, and its certificates do not say where it is; "
+                "name the address under [trust.revocation] urls"
+            )
+        hosts = ", ".join(sorted({urlsplit(url).hostname or "" for url in self.urls}))
+        return f"{self.label}: {state}: {self.problem or 'it is being fetched'}; let the daemon reach {hosts}"
+
     def is_stale(self, now: datetime, crl: Crl | None, refresh: timedelta) -> bool:
         """Whether somebody must look into it that it cannot be fetched: the list is about to expire, or old."""
         if crl is None or crl.next_update - now < refresh:
             return True
         return now - (self.fetched or self.since) > 2 * refresh
+
+
+def lists_of(chains: Iterable[Chain]) -> Links:
+    """One link for each list that chains need. Blocking: of a thousand chains, a moment."""
+    return {
+        (issuer_id(issuer), crl_urls(certificate)): (certificate, issuer)
+        for chain in chains
+        for certificate, issuer in links(chain)
+    }
 
 
 def issuer_label(issuer: x509.Certificate) -> str:

@@ -6,18 +6,26 @@ Where a list is to be had, the certificates of verified chains say, and the conf
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from adapter.config import OutgoingConfig, RevocationConfig
 from adapter.daemon.chains import ChainsInUse, Shown
-from adapter.daemon.crl_source import Source, download_crl, issuer_label, next_fetch, next_retry
+from adapter.daemon.crl_source import (
+    Key,
+    Links,
+    Source,
+    download_crl,
+    issuer_label,
+    lists_of,
+    next_fetch,
+    next_retry,
+)
 from adapter.net import NetProblem
 from adapter.observe import Metrics, get_logger
 from adapter.pki import (
@@ -54,9 +62,6 @@ _CHAINS: Final = timedelta(minutes=10)
 _FORGOTTEN: Final = timedelta(days=2)
 _AGAIN: Final = timedelta(hours=1)
 
-_Key = tuple[bytes, tuple[str, ...]]
-_Links = Mapping[_Key, tuple[x509.Certificate, x509.Certificate]]
-
 
 @dataclass(slots=True)
 class CrlFetcher:
@@ -69,12 +74,12 @@ class CrlFetcher:
     metrics: Metrics
     chains: ChainsInUse | None = None
     chance: Callable[[], float] = random.random
-    _sources: dict[_Key, Source] = field(default_factory=dict)
-    _running: dict[_Key, asyncio.Task[None]] = field(default_factory=dict)
+    _sources: dict[Key, Source] = field(default_factory=dict)
+    _running: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_A_TIME))
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _in_use: tuple[tuple[Shown, Chain], ...] = ()
-    _wanted: _Links = field(default_factory=dict)
+    _wanted: Links = field(default_factory=dict)
     _revoked: tuple[tuple[Shown, Finding], ...] = ()
     _judged: object = None
     _found_for: object = None
@@ -146,7 +151,8 @@ class CrlFetcher:
     async def _look_at(self, chains: ChainsInUse) -> None:
         now, snapshot = self.revocation.clock(), chains.authorities()
         if self._found_for is not snapshot or self._found_at is None or now - self._found_at >= _CHAINS:
-            self._in_use, self._wanted = await asyncio.to_thread(_find, chains)
+            self._in_use = await asyncio.to_thread(chains.find)
+            self._wanted = await asyncio.to_thread(lists_of, [chain for _, chain in self._in_use])
             self._found_for, self._found_at = snapshot, now
         judged = (self.revocation.crls.version, self._in_use)
         if judged != self._judged:
@@ -220,7 +226,7 @@ class CrlFetcher:
         crl = self.list_of(source)
         return crl is not None and not crl.is_expired(now)
 
-    def _start(self, key: _Key, source: Source) -> asyncio.Task[None]:
+    def _start(self, key: Key, source: Source) -> asyncio.Task[None]:
         """Fetch, unless that is being done."""
         if key not in self._running:
             task = asyncio.create_task(self._fetch(source), name=f"crl {source.label}")
@@ -313,23 +319,10 @@ class CrlFetcher:
         if self.revocation.mode is not RevocationMode.HARD:
             return []
         now = self.revocation.clock()
-        found = [problem for source in self.sources for problem in self._problem_of(source, now)]
-        return found + [f"{shown.name}: {finding.text}" for shown, finding in self._revoked]
-
-    def _problem_of(self, source: Source, now: datetime) -> Iterable[str]:
-        crl = self.list_of(source)
-        if source.sample is None or (crl is not None and not crl.is_expired(now)):
-            return
-        state = "there is no revocation list" if crl is None else "the revocation list expired"
-        if not source.urls:
-            yield (
-                f"{source.label}: {state}, and its certificates do not say where it is; "
-                "name the address under [trust.revocation] urls"
-            )
-        else:
-            hosts = ", ".join(sorted({urlsplit(url).hostname or "" for url in source.urls}))
-            why = source.problem or "it is being fetched"
-            yield f"{source.label}: {state}: {why}; let the daemon reach {hosts}"
+        troubles = (source.trouble(now, self.list_of(source)) for source in self.sources)
+        return [one for one in troubles if one is not None] + [
+            f"{shown.name}: {finding.text}" for shown, finding in self._revoked
+        ]
 
     def _tell(self, now: datetime) -> None:
         for source in self.sources:
@@ -363,13 +356,3 @@ class CrlFetcher:
         if last is None or now - last >= _AGAIN:
             self._said[action, about] = now
             log.error(text, action=action, **facts)
-
-
-def _find(chains: ChainsInUse) -> tuple[tuple[tuple[Shown, Chain], ...], _Links]:
-    """The chains in use, and one link of them for each list. Blocking: of a thousand authorities, a second."""
-    found = chains.find()
-    return found, {
-        (issuer_id(issuer), crl_urls(certificate)): (certificate, issuer)
-        for _, chain in found
-        for certificate, issuer in links(chain)
-    }

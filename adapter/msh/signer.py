@@ -54,6 +54,6 @@ class Signer:
         except NotTrusted as problem:
             # it is one of the agreement: what lacks is what we know of its authorities
             fix = "name its authorities under [trust] intermediates, or its root under roots"
-            self.revocation.object(Finding(Flaw.UNKNOWN, f"{problem}; {fix}"), Place.SIGNATURE)
+            self.revocation.settle(Finding(Flaw.UNKNOWN, f"{problem}; {fix}"), Place.SIGNATURE)
             return
         await self.revocation.admit(chain, Place.SIGNATURE)

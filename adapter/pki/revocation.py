@@ -124,9 +124,9 @@ class Revocation:
                 self._kept.clear()
             self._kept[chain] = kept
         if kept.finding is not None:
-            self.object(kept.finding, place, chain, is_news=is_news)
+            self.settle(kept.finding, place, chain, is_news=is_news)
 
-    def object(self, finding: Finding, place: Place, chain: Chain = (), *, is_news: bool = True) -> None:
+    def settle(self, finding: Finding, place: Place, chain: Chain = (), *, is_news: bool = True) -> None:
         """Refuse a chain for what was found, unless the mode passes it. Raises RevocationRefused."""
         passed = self.mode is RevocationMode.SOFT and finding.flaw is not Flaw.REVOKED
         self.report(place, finding, passed, is_news)

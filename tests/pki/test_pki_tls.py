@@ -2,9 +2,11 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from adapter.pki import (
     KeyPair,
@@ -13,6 +15,7 @@ from adapter.pki import (
     client_context,
     oin_of,
     peer_certificate,
+    peer_chain,
     server_context,
 )
 
@@ -181,3 +184,62 @@ def test_renegotiation_and_compression_are_off(server_keys: KeyPair, trust: Trus
 
 def test_without_tls_there_is_no_certificate() -> None:
     assert peer_certificate(None) is None
+
+
+def leaf_only(pki: ThrowawayPki, directory: Path) -> KeyPair:
+    issued = pki.issue("Client", CLIENT)
+    return replace(issued, chain=()).key_pair(directory, "leaf")
+
+
+async def test_a_configured_authority_completes_the_chain_of_a_client(
+    pki: ThrowawayPki, server_keys: KeyPair, trust: TrustStore, tmp_path: Path
+) -> None:
+    client = client_context(leaf_only(pki, tmp_path), trust)
+    async with echo_oin(server_context(server_keys, trust)) as port:
+        assert await is_refused(port, client)
+    more = TrustStore([pki.root], [pki.intermediate, pki.domain])
+    async with echo_oin(server_context(server_keys, more)) as port:
+        assert (await ask(port, client))[0] == CLIENT
+
+
+async def test_a_configured_authority_without_its_root_opens_nothing(
+    pki: ThrowawayPki, server_keys: KeyPair, client_keys: KeyPair, trust: TrustStore
+) -> None:
+    other = TrustStore([ThrowawayPki(name="Other").root], [pki.intermediate, pki.domain])
+    async with echo_oin(server_context(server_keys, other)) as port:
+        assert await is_refused(port, client_context(client_keys, trust))
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_the_verified_chain_is_known_on_both_sides(
+    pki: ThrowawayPki,
+    server_keys: KeyPair,
+    client_keys: KeyPair,
+    trust: TrustStore,
+    version: ssl.TLSVersion,
+) -> None:
+    seen: list[tuple[x509.Certificate, ...]] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(peer_chain(writer.get_extra_info("ssl_object")))
+        writer.close()
+
+    client = client_context(client_keys, trust)
+    client.maximum_version = version
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(server_keys, trust))
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=client, server_hostname="localhost"
+        )
+        seen.append(peer_chain(writer.get_extra_info("ssl_object")))
+        await reader.read()
+        writer.close()
+    authorities = (pki.intermediate, pki.domain, pki.root)
+    assert sorted(seen, key=str) == sorted(
+        [(client_keys.certificate, *authorities), (server_keys.certificate, *authorities)], key=str
+    )
+
+
+def test_without_tls_there_is_no_chain() -> None:
+    assert peer_chain(None) == ()

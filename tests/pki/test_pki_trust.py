@@ -169,3 +169,45 @@ def test_an_intermediate_is_not_accepted_as_a_root(pki: ThrowawayPki, tmp_path: 
     path.write_bytes(pki.intermediate.public_bytes(Encoding.PEM))
     with pytest.raises(KeyProblem, match=r"tsp\.pem.*is not a root"):
         TrustStore.from_files([path])
+
+
+def test_a_configured_authority_completes_the_chain_of_who_sends_nothing_else(pki: ThrowawayPki) -> None:
+    issued = pki.issue("Stad", OIN)
+    trust = TrustStore([pki.root], [pki.intermediate, pki.domain])
+    assert trust.verify(issued.certificate, (), pki.now) == (
+        issued.certificate,
+        pki.intermediate,
+        pki.domain,
+        pki.root,
+    )
+
+
+def test_authorities_of_a_verified_chain_are_remembered(pki: ThrowawayPki, trust: TrustStore) -> None:
+    first, second = pki.issue("Stad", OIN), pki.issue("Dorp", OIN)
+    with pytest.raises(NotTrusted):
+        trust.verify(second.certificate, (), pki.now)
+    trust.learn(trust.verify(first.certificate, first.chain, pki.now))
+    trust.verify(second.certificate, (), pki.now)
+    assert set(trust.authorities) == {pki.root, pki.domain, pki.intermediate}
+
+
+def test_a_configured_authority_is_trusted_no_further_than_the_roots(pki: ThrowawayPki) -> None:
+    issued, other = pki.issue("Stad", OIN), ThrowawayPki(name="Other")
+    trust = TrustStore([other.root], [pki.intermediate, pki.domain])
+    with pytest.raises(NotTrusted):
+        trust.verify(issued.certificate, issued.chain, pki.now)
+
+
+def test_chains_to_several_roots_hold_at_a_time(pki: ThrowawayPki) -> None:
+    successor = ThrowawayPki(pss=True, name="Successor")
+    trust = TrustStore([pki.root, successor.root])
+    for maker in (pki, successor):
+        issued = maker.issue("Stad", OIN)
+        assert trust.verify(issued.certificate, issued.chain, pki.now)[-1] == maker.root
+
+
+def test_an_intermediate_must_be_an_authority(pki: ThrowawayPki, tmp_path: Path) -> None:
+    path = tmp_path / "leaf.pem"
+    path.write_bytes(pki.issue("Stad", OIN).certificate.public_bytes(Encoding.PEM))
+    with pytest.raises(KeyProblem, match="not the certificate of an authority"):
+        TrustStore.from_files([], [path])
