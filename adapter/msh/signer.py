@@ -38,7 +38,7 @@ class Signer:
         if verified is None or not self.revocation.is_on:
             return
         try:
-            await self._judge(envelope, verified, now)
+            await self.revocation.with_lists(lambda: self._judge(envelope, verified, now))
         except RevocationRefused as refused:
             if refused.is_final:
                 raise SignatureRefused(f"the signing certificate does not hold: {refused}") from refused
@@ -55,5 +55,5 @@ class Signer:
             # it is one of the agreement: what lacks is what we know of its authorities
             fix = "name its authorities under [trust] intermediates, or its root under roots"
             self.revocation.settle(Finding(Flaw.UNKNOWN, f"{problem}; {fix}"), Place.SIGNATURE)
-            return
-        await self.revocation.admit(chain, Place.SIGNATURE)
+        else:
+            self.revocation.check(chain, Place.SIGNATURE)

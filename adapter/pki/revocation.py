@@ -45,7 +45,7 @@ class Flaw(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a chain was shown: by a client of ours, by a server, or with a signature."""
+    """Where a chain was shown: by who connects to us, by whom we connect to, or with a signature."""
 
     TLS_IN = "tls_in"
     TLS_OUT = "tls_out"
@@ -63,9 +63,14 @@ class Finding:
 class RevocationRefused(Exception):
     """A certificate was revoked, or nobody can say that it was not."""
 
-    def __init__(self, finding: Finding, chain: Chain) -> None:
+    def __init__(self, finding: Finding, place: Place, chain: Chain) -> None:
         super().__init__(finding.text)
-        self.flaw, self.chain = finding.flaw, chain
+        self.finding, self.place, self.chain = finding, place, chain
+
+    @property
+    def flaw(self) -> Flaw:
+        """Why."""
+        return self.finding.flaw
 
     @property
     def is_final(self) -> bool:
@@ -87,6 +92,8 @@ async def _nothing_new(_: Chain) -> bool:
 @dataclass(slots=True)
 class Revocation:
     """Judges chains; asked from the event loop, where a look-up costs microseconds.
+
+    What calls `check` runs within `with_lists`, which fetches what is missing, and tells of a refusal once it stands.
 
     `used` is told of each chain that is judged anew, `report` of each that does not hold: where, why, whether it was
     passed all the same, and whether that is news. `obtain` fetches the lists of a chain now, and returns whether any
@@ -128,10 +135,9 @@ class Revocation:
 
     def settle(self, finding: Finding, place: Place, chain: Chain = (), *, is_news: bool = True) -> None:
         """Refuse a chain for what was found, unless the mode passes it. Raises RevocationRefused."""
-        passed = self.mode is RevocationMode.SOFT and finding.flaw is not Flaw.REVOKED
-        self.report(place, finding, passed, is_news)
-        if not passed:
-            raise RevocationRefused(finding, chain)
+        if self.mode is not RevocationMode.SOFT or finding.flaw is Flaw.REVOKED:
+            raise RevocationRefused(finding, place, chain)
+        self.report(place, finding, True, is_news)
 
     async def with_lists(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do what checks a chain; where a list is missing or expired, fetch it and do it once more.
@@ -139,11 +145,15 @@ class Revocation:
         Raises RevocationRefused, and what the work raises.
         """
         try:
+            try:
+                return await work()
+            except RevocationRefused as refused:
+                if refused.is_final or not await self.obtain(refused.chain):
+                    raise
             return await work()
         except RevocationRefused as refused:
-            if refused.is_final or not await self.obtain(refused.chain):
-                raise
-        return await work()
+            self.report(refused.place, refused.finding, False, True)
+            raise
 
     async def admit(self, chain: Chain, place: Place) -> None:
         """Judge a chain, fetching its lists where they are not there. Raises RevocationRefused."""

@@ -369,7 +369,16 @@ async def test_the_age_of_a_list_is_in_the_metrics(stand: Stand, server: CrlServ
     assert stand.value("crl_this_update_seconds", issuer=label) == (NOW - HOUR).timestamp()
     assert stand.value("crl_next_update_seconds", issuer=label) == (NOW + HOUR).timestamp()
     assert stand.value("crl_fetches_total", issuer=label, outcome="fetched") == 1
+
+
+async def test_a_refusal_is_counted_once_it_stands(stand: Stand, server: CrlServer) -> None:
     labels = {"place": "tls_in", "reason": "crl_missing", "outcome": "refused"}
+    with pytest.raises(RevocationRefused):
+        await stand.revocation.admit(stand.chain, Place.TLS_IN)
+    assert stand.value("revocation_total", **labels) == 1
+    server.serve(stand.pki)
+    stand.now += timedelta(minutes=2)
+    await stand.revocation.admit(stand.chain, Place.TLS_IN)
     assert stand.value("revocation_total", **labels) == 1
 
 
