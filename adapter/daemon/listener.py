@@ -55,6 +55,7 @@ class Listener:
             handle_signals=False,
             shutdown_timeout=CUT.total_seconds(),
             keepalive_timeout=IDLE,
+            auto_decompress=False,  # a small body must not become a large one before anybody counts it
         )
         await self._runner.setup()
         for door in await open_doors(self.listen, self._keeper()):

@@ -308,9 +308,12 @@ def _portable_copy(reference: etree._Element) -> bytes:
     prefixes = sorted(
         set(_PREFIX_IN_TEXT.findall(texts[:_MAX_XPATH])) & {key for key in reference.nsmap if key}
     )
-    return etree.tostring(
-        reference, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes
-    )
+    try:
+        return etree.tostring(
+            reference, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes
+        )
+    except (etree.LxmlError, ValueError) as error:
+        raise SignatureRefused(f"a ds:Reference cannot be canonicalised: {error}") from error
 
 
 def _place_of(envelope: etree._Element, signature: etree._Element) -> tuple[int, int]:

@@ -97,6 +97,9 @@ class Authenticity:
             parts = sorted(f"{r.uri} {r.digest_method} {r.digest_value.hex()}" for r in verified.references)
             return hashlib.sha256("\n".join(parts).encode()).hexdigest()
         # not simply the last child: a comment or a foreign element may follow the Body
-        body = etree.tostring(self.arrival.envelope.body, method="c14n", with_comments=False)
+        try:
+            body = etree.tostring(self.arrival.envelope.body, method="c14n", with_comments=False)
+        except etree.LxmlError as error:  # a namespace that is no URI, for one
+            raise SignatureRefused(f"the SOAP body cannot be canonicalised: {error}") from error
         payloads = [p.content.sha256 for p in self.arrival.manifest_parts() if p.content is not None]
         return hashlib.sha256(hashlib.sha256(body).digest() + "\n".join(payloads).encode()).hexdigest()

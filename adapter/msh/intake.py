@@ -33,6 +33,9 @@ from adapter.store import Content, Headers, Spool, SpoolWriter
 MAX_ENVELOPE: Final = 4 * 1024 * 1024
 """Most octets of a SOAP part: a Manifest of a hundred payloads and a signature over them need a fraction."""
 
+SLOWEST: Final = 1024
+"""Octets per second that a body must come with, after a start of `read_timeout`: one now and then is no sending."""
+
 _OVERHEAD: Final = 1024 * 1024
 
 
@@ -41,7 +44,7 @@ class BodyTooLarge(Exception):
 
 
 class BodyTooSlow(Exception):
-    """The peer stopped sending in the middle of a body: HTTP 408 (TRN-22)."""
+    """The peer stopped sending in the middle of a body, or nearly so: HTTP 408 (TRN-22)."""
 
 
 class BodyBroken(Exception):
@@ -49,7 +52,7 @@ class BodyBroken(Exception):
 
 
 class UnsupportedType(Exception):
-    """The body is neither multipart/related nor text/xml: HTTP 415."""
+    """The body is neither multipart/related nor text/xml, or compressed: HTTP 415."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Intake:
     """Reads bodies into a spool.
 
     `max_body`: octets of the largest body any agreement allows; `read_timeout`: seconds without a single octet
-    after which a peer is given up.
+    after which a peer is given up, and by which a body may come later than at SLOWEST.
     """
 
     spool: Spool
@@ -137,12 +140,15 @@ class Intake:
 
     async def _chunks(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
         total = 0
+        now = asyncio.get_running_loop().time
+        started = now()
         while True:
+            latest = started + total / SLOWEST + self.read_timeout
             try:
-                async with asyncio.timeout(self.read_timeout):
+                async with asyncio.timeout_at(min(latest, now() + self.read_timeout)):
                     chunk = await request.content.readany()
             except TimeoutError as error:
-                raise BodyTooSlow(f"no octet for {self.read_timeout:g} s after {total} octets") from error
+                raise BodyTooSlow(f"{total} octets came in {now() - started:.1f} s, and then none") from error
             except (web.RequestPayloadError, ClientError, ConnectionError) as error:
                 raise BodyBroken(f"the body broke off after {total} octets: {error}") from error
             if not chunk:
@@ -266,6 +272,9 @@ class _MultipartReading:
 
 
 def _content_type(request: web.BaseRequest) -> ContentType:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedType(f"the Content-Encoding is {encoding[:100]!r}; a message is sent as it is")
     value = request.headers.get("Content-Type", "")
     try:
         content_type = parse_content_type(value)

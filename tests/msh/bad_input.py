@@ -2,6 +2,8 @@
 
 import asyncio
 import copy
+import gzip
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -124,6 +126,13 @@ async def no_content_type(house: House) -> Tried:
     return Tried(await raw(house, head("Content-Length: 1"), b"x"))
 
 
+@case("compressed")
+async def compressed(house: House) -> Tried:
+    request = wrap(house.draft().make())
+    headers = {**request.headers, "Content-Encoding": "gzip"}
+    return Tried(await house.post(Request(headers, gzip.compress(request.body))))
+
+
 @case("too-large-announced", **small(max_message="64 KiB"))
 async def too_large_announced(house: House) -> Tried:
     return Tried(await house.post(wrap(house.draft(parts=[Part(bytes(2**21))]).make())))
@@ -133,6 +142,12 @@ async def too_large_announced(house: House) -> Tried:
 async def too_large_chunked(house: House) -> Tried:
     request = wrap(house.draft(parts=[Part(bytes(2**21))]).make())
     return Tried(await house.post(request, body=in_chunks(request.body)))
+
+
+@case("trickling-body", **small(read_timeout="300ms"))
+async def trickling_body(house: House) -> Tried:
+    """It is never silent for as long as a partner may be, and will not end."""
+    return Tried(await house.post(wrap(house.draft().make()), body=trickle(b"--=_border\r\n")))
 
 
 @case("slow-body", **small(read_timeout="300ms"))
@@ -276,6 +291,13 @@ def edited(house: House, old: bytes, new: bytes) -> Request:
 async def in_chunks(body: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(body), 65536):
         yield body[at : at + 65536]
+
+
+async def trickle(octets: bytes) -> AsyncIterator[bytes]:
+    """One octet now and then, without end."""
+    for octet in itertools.cycle(octets):
+        yield bytes([octet])
+        await asyncio.sleep(0.05)
 
 
 def head(*headers: str) -> bytes:
@@ -502,6 +524,16 @@ async def http_href(house: House) -> Tried:
     tried = await refused(house, house.draft(before=point_elsewhere).make())
     assert house.dso.api.requests == []
     return tried
+
+
+@case("relative-namespace")
+async def relative_namespace(house: House) -> Tried:
+    """A namespace that is no absolute URI has no canonical form (C14N 1.3), and so no digest."""
+
+    def add(root: etree._Element) -> None:
+        etree.SubElement(root[1][0], "{relative}extra")
+
+    return await refused(house, house.draft("rm", after=add).make())
 
 
 @case("expired-time-to-live")
