@@ -136,7 +136,7 @@ class VerzoekAfhandelen:
             raise FetchProblem(f"the link {href[:200]!r} is not a URL", temporary=False) from problem
         if parts.scheme != self._scheme or parts.username is not None or place not in self._places:
             raise FetchProblem(
-                f"the references lead to {parts.scheme}://{place}, which is not where Verzoek afhandelen is; "
+                f"the references lead to {f'{parts.scheme}://{place}'!r}, which is not where Verzoek afhandelen is; "
                 "if that is right, add the host to [authorities.….dso] hosts",
                 temporary=False,
             )
@@ -158,7 +158,7 @@ def _for_people(href: str) -> str:
 
 
 def _place(host: str, port: int | None, scheme: str) -> str:
-    return f"{host.lower()}:{port or _PORTS.get(scheme, 0)}"
+    return f"{host.lower()}:{_PORTS.get(scheme, 0) if port is None else port}"
 
 
 def _configured_place(text: str, scheme: str) -> str:

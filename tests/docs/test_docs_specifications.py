@@ -4,12 +4,12 @@ import importlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.tables import ROOT, cases, cells_of, named_test, quoted, sources
+
 DOCUMENT = ROOT / "docs" / "specifications.md"
 STATUSES = {"implemented", "partly", "not yet", "not applicable"}
 GROUPS = {
@@ -39,13 +39,6 @@ GROUPS = {
 }
 DECISIONS = 21
 _ID = re.compile(r"[A-Z]{3}-\d\d")
-SHORT = {
-    "bad-input": ("test_msh_bad_input", "test_bad_input_is_answered_as_documented"),
-    "cpa-check": ("test_cpa_lint", "test_a_deviation_is_found"),
-}
-"""Short names of tests with many cases."""
-_TEST = re.compile(r"(test_\w+)::(test_\w+)")
-_CASE = re.compile(r"([a-z-]+)\[([^\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -58,25 +51,6 @@ class Row:
     where: tuple[str, ...]
     tests: tuple[tuple[str, str, str | None], ...]
     remark: str
-
-
-def cells_of(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]
-
-
-def quoted(cell: str) -> list[str]:
-    """What stands in backticks; a cell of names has nothing else."""
-    assert re.fullmatch(r"(`[^`]+`(, `[^`]+`)*)?", cell), cell
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def named_test(text: str) -> tuple[str, str, str | None]:
-    """File, function and, for a test with a short name, case."""
-    if case := _CASE.fullmatch(text):
-        return *SHORT[case[1]], case[2]
-    found = _TEST.fullmatch(text)
-    assert found, text
-    return found[1], found[2], None
 
 
 def rows() -> list[Row]:
@@ -98,25 +72,6 @@ def decisions() -> dict[int, tuple[str, ...]]:
 ROWS = rows()
 NAMES = sorted({name for row in ROWS for name in row.where} | {n for ns in decisions().values() for n in ns})
 TESTS = sorted({test for row in ROWS for test in row.tests}, key=str)
-
-
-@cache
-def sources() -> dict[str, str]:
-    """Every test file by its name; two with one name would make a reference ambiguous."""
-    paths = list((ROOT / "tests").rglob("test_*.py"))
-    twice = [name for name, number in Counter(path.stem for path in paths).items() if number > 1]
-    assert twice == []
-    return {path.stem: path.read_text("utf-8") for path in paths}
-
-
-@cache
-def cases(file: str) -> frozenset[str]:
-    """The cases of a test with a short name: those of the table of bad input, or rules of the CPA checks."""
-    if file == SHORT["bad-input"][0]:
-        text = (ROOT / "docs" / "bad-input.md").read_text("utf-8")
-        return frozenset(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
-    provoked = sources()[file].partition("DAMAGE = [")[2].partition("\n]\n")[0]
-    return frozenset(re.findall(r'"([A-Z]{3}-\d\d)"', provoked))
 
 
 def resolve(name: str) -> object:
