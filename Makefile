@@ -4,13 +4,15 @@ JOBS   ?= auto
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+FUZZ   := $(VENV)/.fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit chaos bench lock clean
+.PHONY: help install demo test lint types unit fuzz fuzz-long chaos bench lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
 	@echo "make test   lint, floors, types and every test"
+	@echo "make fuzz   every reader of hostile input for a minute (docs/fuzzing.md); make fuzz-long for an hour, before a release"
 	@echo "make chaos  every fault at length: hundreds of kills under load, overload; CHAOS='--kills 1000 --json FILE' for more"
 	@echo "make bench  messages per second, CPU and memory beside their goals, as a table; BENCH=--help for what it takes"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
@@ -41,6 +43,17 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
+# atheris is for these alone, and has wheels for Linux only
+$(FUZZ): $(STAMP) requirements-fuzz.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
+fuzz: $(FUZZ)
+	$(BIN)/python -m fuzz --seconds 60
+
+fuzz-long: $(FUZZ)
+	$(BIN)/python -m fuzz --seconds 3600
+
 chaos: $(STAMP)
 	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py
 	$(BIN)/python -m tests.chaos $(CHAOS)
@@ -56,6 +69,7 @@ lock: $(STAMP)
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --no-annotate --build-deps-for wheel --constraint requirements.lock \
 	    --output-file requirements-run.lock pyproject.toml
+	$(COMPILE) --no-annotate --extra fuzz --constraint requirements.lock --output-file requirements-fuzz.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .fuzz

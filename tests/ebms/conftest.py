@@ -48,7 +48,7 @@ class Signer:
         return "".join(self.pem.decode().splitlines()[1:-1])
 
 
-def _signer(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Signer:
+def new_signer(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Signer:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
@@ -65,17 +65,17 @@ def _signer(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> S
 
 @pytest.fixture(scope="session")
 def signer() -> Signer:
-    return _signer("them", rsa.generate_private_key(65537, 2048))
+    return new_signer("them", rsa.generate_private_key(65537, 2048))
 
 
 @pytest.fixture(scope="session")
 def attacker() -> Signer:
-    return _signer("attacker", rsa.generate_private_key(65537, 2048))
+    return new_signer("attacker", rsa.generate_private_key(65537, 2048))
 
 
 @pytest.fixture(scope="session")
 def ec_signer() -> Signer:
-    return _signer("curve", ec.generate_private_key(ec.SECP256R1()))
+    return new_signer("curve", ec.generate_private_key(ec.SECP256R1()))
 
 
 @dataclass
@@ -104,11 +104,15 @@ class Judge:
     def __init__(self) -> None:
         self.payloads: dict[str, bytes] = {}
         self.opened: list[str] = []
+
+    def _serve(self, payloads: dict[str, bytes]) -> None:
+        """Be the one that references are read from: libxmlsec1 has one for the whole process."""
+        self.payloads, self.opened = payloads, []
         xmlsec.cleanup_callbacks()
         xmlsec.register_callbacks(self._match, self._open, self._read, self._close)
 
     def verify(self, octets: bytes, certificate: Signer, payloads: dict[str, bytes]) -> bool:
-        self.payloads, self.opened = payloads, []
+        self._serve(payloads)
         context = xmlsec.SignatureContext()
         context.key = xmlsec.Key.from_memory(certificate.pem, xmlsec.KeyFormat.CERT_PEM)
         try:
@@ -119,7 +123,7 @@ class Judge:
 
     def sign(self, octets: bytes, signer: Signer, payloads: dict[str, bytes] | None = None) -> bytes:
         """Fill in the first ds:Signature template of a document; return the signed document."""
-        self.payloads, self.opened = payloads or {}, []
+        self._serve(payloads or {})
         document = etree.fromstring(octets)
         context = xmlsec.SignatureContext()
         pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

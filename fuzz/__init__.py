@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads what others wrote; docs/fuzzing.md tells how it is used."""
