@@ -14,7 +14,7 @@ from adapter.cli.check_cpas import Candidate
 from adapter.cli.check_keys import Keys
 from adapter.cli.check_line import Line, failed, ok, warning, wrong
 from adapter.config import Config, Environment
-from adapter.daemon import Shown, download_crl, listener_of, ours, partners_in
+from adapter.daemon import Shown, configured, download_crl, ours, partners_in
 from adapter.net import NetProblem
 from adapter.pki import (
     Chain,
@@ -46,7 +46,7 @@ async def check_crls(
     look = _Look(config, trust, now)
     own = (ours(name, pair) for name, pair in keys.items())
     partners = partners_in(_agreements(config, candidates))
-    chains = list(look.chains([*listener_of(config), *own, *partners]))
+    chains = list(look.chains([*configured(config), *own, *partners]))
     await look.fetch(chains)
     return look.lines + list(look.judged(chains))
 

@@ -1,6 +1,6 @@
 """The daemon and its parts, put together."""
 
-from adapter.daemon.chains import Shown, listener_of, ours, partners_in
+from adapter.daemon.chains import Shown, configured, ours, partners_in
 from adapter.daemon.collecting import Sources
 from adapter.daemon.crl_source import download_crl
 from adapter.daemon.crls import CrlFetcher
@@ -22,10 +22,10 @@ __all__ = [
     "RetentionTask",
     "Shown",
     "Sources",
+    "configured",
     "documents_of",
     "download_crl",
     "effective_policy",
-    "listener_of",
     "load_keys",
     "load_revocation",
     "load_trust",

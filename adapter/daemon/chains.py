@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cryptography import x509
 
@@ -49,7 +50,7 @@ class ChainsInUse:
         return tuple(found)
 
     def _own(self) -> Iterator[Shown]:
-        yield from listener_of(self.config())
+        yield from configured(self.config())
         for name, authority in self.authorities().by_name.items():
             for pair in (authority.keys, *self.spare_keys(name)):
                 yield ours(f"authority {name}", pair)
@@ -71,9 +72,16 @@ def ours(name: str, pair: KeyPair) -> Shown:
     return Shown(name, pair.certificate, pair.chain, own=True)
 
 
-def listener_of(config: Config) -> Iterator[Shown]:
-    """The certificate of the listener for partners, where that has one that can be read."""
-    tls = config.ebms.tls
-    if tls is not None:
-        with suppress(KeyProblem):  # said at start and by `check`
-            yield ours("ebms.tls", load_key_pair(tls.certificate, tls.key))
+def configured(config: Config) -> Iterator[Shown]:
+    """The certificates of our own that are in files of the configuration beside those of authorities."""
+    if config.ebms.tls is not None:
+        yield from _in_files("ebms.tls", config.ebms.tls.certificate, config.ebms.tls.key)
+    for name, authority in config.authorities.items():
+        for table, api in (("dso", authority.dso), ("publish", authority.publish)):
+            if api is not None and api.certificate is not None and api.key is not None:
+                yield from _in_files(f"{name}.{table}", api.certificate, api.key)
+
+
+def _in_files(name: str, certificate: Path, key: Path) -> Iterator[Shown]:
+    with suppress(KeyProblem):  # said at start and by `check`
+        yield ours(name, load_key_pair(certificate, key))
