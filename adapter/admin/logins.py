@@ -14,7 +14,6 @@ MAX_FAILURES: Final = 10
 WINDOW: Final = timedelta(minutes=1)
 
 _MAX_ADDRESSES: Final = 10_000
-_FORWARDED_FOR: Final = "X-Forwarded-For"
 
 
 @dataclass(slots=True)
@@ -46,19 +45,6 @@ class FailedLogins:
         self._failures.pop(_key(address), None)
 
 
-def address_of(request: web.BaseRequest, trusted_proxies: tuple[str, ...]) -> str:
-    """Where a request comes from: the last address of X-Forwarded-For that is not a trusted proxy's, where a
-    trusted proxy sends it; else the peer of the connection.
-    """
-    address = request.remote or "unknown"
-    forwarded = ",".join(request.headers.getall(_FORWARDED_FOR, ()))
-    for hop in reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()]):
-        if not _is_in(address, trusted_proxies):
-            break
-        address = hop
-    return address
-
-
 def is_cross_site(request: web.BaseRequest) -> bool:
     """Whether a browser says that another site made it send this request, with what it remembers of a login."""
     site = request.headers.get("Sec-Fetch-Site")
@@ -66,14 +52,6 @@ def is_cross_site(request: web.BaseRequest) -> bool:
         return site not in {"none", "same-origin"}
     origin = request.headers.get(hdrs.ORIGIN)
     return origin is not None and origin.partition("://")[2] != request.headers.get(hdrs.HOST)
-
-
-def _is_in(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-        return any(parsed in ip_network(network) for network in networks)
-    except ValueError:
-        return False
 
 
 def _key(address: str) -> str:

@@ -19,7 +19,7 @@ from adapter.cli.check_keys import check_keys, check_roots
 from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
-from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, load_config
+from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, ProxyConfig, load_config
 from adapter.daemon import effective_policy, sink_context
 from adapter.delivery import SinkContext, SinkProblem, make_sink
 from adapter.observe import configure_logs
@@ -224,14 +224,17 @@ async def _uploaded(config: Config, from_files: list[Candidate]) -> list[Candida
 def _check_listeners(config: Config) -> Iterator[Line]:
     """How it will listen; nothing is bound, since a daemon may run."""
     ebms, admin = config.ebms, config.admin
-    scheme = "mutual TLS" if ebms.tls else "plain HTTP behind a proxy" if ebms.trusted_proxies else None
+    scheme = "mutual TLS" if ebms.tls else "plain HTTP" if ebms.trusted_proxies else None
     if scheme is None:
         detail = (
             "plain HTTP: partners are not identified; only for tests on this machine, else add [ebms.tls]"
         )
         yield warning("listener", "ebms", f"{ebms.listen}{ebms.path}: {detail}")
     else:
-        yield ok("listener", "ebms", f"{ebms.listen}{ebms.path}: {scheme}")
+        header = (ebms.proxy or ProxyConfig()).certificate_header
+        proxied = f", behind {', '.join(ebms.trusted_proxies)} with {header}" if ebms.trusted_proxies else ""
+        only = f", only from {', '.join(ebms.networks)}" if ebms.networks else ""
+        yield ok("listener", "ebms", f"{ebms.listen}{ebms.path}: {scheme}{proxied}{only}")
     if _clash(ebms.listen, admin.listen):
         yield wrong("listener", "admin", f"{admin.listen} is also where ebms listens; give one another port")
     else:

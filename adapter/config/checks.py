@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ def check_rules(config: Config) -> Iterator[Fault]:
     if config.environment is not Environment.TEST:
         yield from _check_listeners(config)
         yield from _check_protection(config)
+    yield from _check_proxies(config)
     yield from _check_users(config)
     yield from _check_parties(config)
     yield from _check_places(config)
@@ -54,6 +56,28 @@ def _check_listeners(config: Config) -> Iterator[Fault]:
         yield (
             ("admin", "listen"),
             f"plain HTTP off loopback is not allowed {where}; listen on 127.0.0.1 or add [admin.tls]",
+        )
+
+
+def _check_proxies(config: Config) -> Iterator[Fault]:
+    """What says who a partner is must not be for everybody to say."""
+    ebms = config.ebms
+    for key, networks in (("ebms", ebms.trusted_proxies), ("admin", config.admin.trusted_proxies)):
+        for number, network in enumerate(networks):
+            if ip_network(network).prefixlen == 0:
+                yield (
+                    (key, "trusted_proxies", number),
+                    f"{network} is everybody; give the addresses of the proxies",
+                )
+    if ebms.proxy is not None and not ebms.trusted_proxies:
+        yield (
+            ("ebms", "proxy"),
+            "has no effect without ebms.trusted_proxies; add the addresses of the proxies",
+        )
+    if ebms.proxy is not None and ebms.proxy.certificate is not None and ebms.tls is None:
+        yield (
+            ("ebms", "proxy", "certificate"),
+            "cannot be seen over plain HTTP; add [ebms.tls], or leave it out",
         )
 
 

@@ -28,10 +28,12 @@ from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
     Address,
     ByteSize,
+    CertificateName,
     ConfigPath,
     Duration,
     ElementName,
     ElementPaths,
+    HeaderName,
     Listen,
     Name,
     Network,
@@ -41,7 +43,7 @@ from adapter.config.values import (
     is_bucket_url,
     resolve,
 )
-from adapter.pki import RevocationMode, strip_suffix
+from adapter.pki import CertificateForm, RevocationMode, strip_suffix
 from adapter.verzoek import DEFAULT_ROOTS, NotificationRules, known_doel
 from cpa import PartyId
 
@@ -178,6 +180,31 @@ class TlsConfig(_Section):
     key: ConfigPath
 
 
+_USUAL_HEADERS = {
+    CertificateForm.RFC9440: "Client-Cert",
+    CertificateForm.NGINX: "X-SSL-Client-Cert",
+    CertificateForm.HAPROXY: "X-SSL-Client-Cert",
+    CertificateForm.TRAEFIK: "X-Forwarded-Tls-Client-Cert",
+}
+
+
+class ProxyConfig(_Section):
+    """``[ebms.proxy]``: how the trusted proxies hand over the certificate and the address of a partner, and who they
+    are; by default as RFC 9440 says.
+    """
+
+    form: CertificateForm = CertificateForm.RFC9440
+    header: HeaderName | None = None
+    chain_header: HeaderName | None = None
+    address_header: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    certificate: CertificateName | None = None
+
+    @property
+    def certificate_header(self) -> str:
+        """The header with the certificate of the partner."""
+        return self.header or _USUAL_HEADERS[self.form]
+
+
 class EbmsConfig(_Section):
     """``[ebms]``: the listener for partners. Without ``tls`` it speaks plain HTTP, for tests and behind a
     proxy.
@@ -187,7 +214,9 @@ class EbmsConfig(_Section):
     path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")] = "/ebms"
     max_message: ByteSize = 100 * 1024 * 1024
     read_timeout: Duration = timedelta(seconds=30)
+    networks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
+    proxy: ProxyConfig | None = None
     tls: TlsConfig | None = None
 
 

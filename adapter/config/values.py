@@ -38,6 +38,8 @@ _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_][A-Za-
 _MAX_DAYS = 3650
 _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _ELEMENT = re.compile(r"[^\W\d][\w.-]*")
 _OIN_URN = "urn:osb:oin:"
 
@@ -189,6 +191,23 @@ def check_network(text: str) -> str:
     return text
 
 
+def check_header_name(text: str) -> str:
+    """Accept the name of an HTTP header."""
+    if _HEADER.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not the name of a header; use letters, digits and '-', as Client-Cert")
+    return text
+
+
+def check_certificate_name(text: str) -> str:
+    """Accept an OIN, or the SHA-256 fingerprint of a certificate, which is returned in lower case, without colons."""
+    fingerprint = text.replace(":", "").lower()
+    if is_oin(text) or _FINGERPRINT.fullmatch(fingerprint) is not None:
+        return fingerprint if len(fingerprint) == 64 else text
+    raise ValueError(
+        f"{text!r} is neither an OIN nor a SHA-256 fingerprint; see `openssl x509 -noout -fingerprint -sha256`"
+    )
+
+
 def check_element_name(value: str) -> str:
     """Return the local name of an XML element.
 
@@ -252,6 +271,8 @@ Name = Annotated[str, AfterValidator(check_name)]
 Oin = Annotated[str, AfterValidator(check_oin)]
 Party = Annotated[str, AfterValidator(check_party)]
 BucketUrl = Annotated[str, AfterValidator(check_bucket_url)]
+HeaderName = Annotated[str, AfterValidator(check_header_name)]
+CertificateName = Annotated[str, AfterValidator(check_certificate_name)]
 Network = Annotated[str, AfterValidator(check_network)]
 ElementName = Annotated[str, AfterValidator(check_element_name)]
 ElementPaths = Annotated[

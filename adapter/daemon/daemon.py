@@ -14,12 +14,13 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
-from adapter.config import Config, ConfigFiles, Environment
+from adapter.config import Config, ConfigFiles, Environment, ProxyConfig
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import JobCounter, watch_backlog
 from adapter.daemon.crls import CrlFetcher
-from adapter.daemon.listener import Listener
+from adapter.daemon.guests import GuestList
+from adapter.daemon.listener import LARGEST_HEADER, Listener
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
@@ -31,7 +32,20 @@ from adapter.daemon.sinks import SinkRooms
 from adapter.daemon.tenants import Hosted, SourceRooms, Tenant, TenantMaker, Tenants
 from adapter.daemon.trust import load_revocation, load_trust
 from adapter.delivery import Deliverer, SinkType
-from adapter.msh import Endpoint, Intake, Outbox, Partners, Pressure, Receiver, ResponseReader, Submitter
+from adapter.msh import (
+    LARGEST_CERTIFICATES,
+    Endpoint,
+    Identifier,
+    Intake,
+    Outbox,
+    Partners,
+    Pressure,
+    Proxies,
+    Receiver,
+    ResponseReader,
+    Submitter,
+)
+from adapter.net import Networks
 from adapter.observe import Metrics, get_logger
 from adapter.pki import Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
@@ -66,6 +80,9 @@ _ADMIN_CONNECTIONS: Final = 128
 
 _WAITING: Final = frozenset({JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER})
 """Jobs that wait while their authority is withdrawn; what is sent, and who is asked, ends by its own rules."""
+
+_PROXIED_HEADER: Final = LARGEST_CERTIFICATES + 1024
+"""Octets of a header where proxies hand over certificates: what is a little too long gets an answer that says so."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
 
@@ -196,7 +213,7 @@ class Daemon:
             pressure=pressure,
             revocation=revocation,
         )
-        listener = Listener("ebms", config.ebms.listen, config.limits.connections, self.metrics)
+        listener = self._ebms_listener()
         readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, self.fetcher)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
@@ -296,13 +313,33 @@ class Daemon:
 
         self._closing.push_async_callback(end)
 
+    def _ebms_listener(self) -> Listener:
+        """The listener for partners, and for the proxies before it."""
+        ebms = self.config.ebms
+        # a proxy is let in for those whom it speaks for, who are looked at when it says who they are
+        allowed = Networks((*ebms.networks, *ebms.trusted_proxies) if ebms.networks else ())
+        proxied = bool(ebms.trusted_proxies)
+        return Listener(
+            "ebms",
+            ebms.listen,
+            self.config.limits.connections,
+            self.metrics,
+            GuestList(allowed, self.metrics.refused_total.labels(reason="network")),
+            largest_header=_PROXIED_HEADER if proxied else LARGEST_HEADER,
+            # a proxy need not have a certificate; a partner without one gets 403 then, not a handshake that fails
+            certificate_required=not proxied
+            or (ebms.proxy is not None and ebms.proxy.certificate is not None),
+        )
+
     async def _listen_ebms(
         self, listener: Listener, receiver: Receiver, spool: Spool, trust: TrustStore, tenants: Tenants
     ) -> None:
         ebms = self.config.ebms
         intake = Intake(spool, lambda: tenants.config().largest_message, ebms.read_timeout.total_seconds())
-        plain = ebms.tls is None and receiver.test
-        endpoint = Endpoint(receiver, intake, ebms.path, plain, receiver.pressure)
+        proxies = Proxies(trust, receiver.clock, Networks(ebms.trusted_proxies), ebms.proxy or ProxyConfig())
+        plain = ebms.tls is None and receiver.test and not ebms.trusted_proxies
+        identifier = Identifier(proxies, plain, Networks(ebms.networks))
+        endpoint = Endpoint(receiver, intake, ebms.path, identifier, receiver.pressure)
         self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
@@ -348,7 +385,7 @@ def _warn_about(config: Config) -> None:
             action="daemon.revocation",
             mode=config.revocation,
         )
-    if config.environment is Environment.TEST and config.ebms.tls is None:
+    if config.environment is Environment.TEST and config.ebms.tls is None and not config.ebms.trusted_proxies:
         log.warning(
             "plain HTTP: peers are not identified; only for tests on this machine",
             action="daemon.plain_http",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from prometheus_client import Counter, Gauge
 
 from adapter.config import Listen
+from adapter.daemon.guests import GuestList
 from adapter.observe import get_logger
 
 log = get_logger(__name__)
@@ -61,15 +62,16 @@ class Doorkeeper:
 class Door(socket.socket):
     """A listening socket; the connections it accepts tell the keeper when they are closed."""
 
-    def __init__(self, listening: socket.socket, keeper: Doorkeeper) -> None:
+    def __init__(self, listening: socket.socket, keeper: Doorkeeper, guests: GuestList | None = None) -> None:
         super().__init__(fileno=listening.detach())
         self._keeper = keeper
+        self._guests = guests
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept the next connection that there is room for; BlockingIOError where none waits."""
         while True:
             connection, address = super().accept()
-            if self._keeper.enter(address):
+            if (self._guests is None or self._guests.has(address[0])) and self._keeper.enter(address):
                 return _Guest(connection, self._keeper), address
             connection.close()
 
@@ -85,7 +87,7 @@ class _Guest(socket.socket):
         super().close()
 
 
-async def open_doors(listen: Listen, keeper: Doorkeeper) -> list[Door]:
+async def open_doors(listen: Listen, keeper: Doorkeeper, guests: GuestList | None = None) -> list[Door]:
     """A door for each address that a host stands for. Raises OSError where one is taken or not of this machine."""
     found = await asyncio.get_running_loop().getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -94,7 +96,7 @@ async def open_doors(listen: Listen, keeper: Doorkeeper) -> list[Door]:
     try:
         for family, _, _, _, address in dict.fromkeys(found):
             made = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-            doors.append(Door(made, keeper))
+            doors.append(Door(made, keeper, guests))
     except OSError:
         for door in doors:
             door.close()

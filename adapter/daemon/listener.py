@@ -9,6 +9,7 @@ from aiohttp import web
 from adapter.config import ConfigProblem, Listen, TlsConfig
 from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
 from adapter.daemon.draining import CUT, Drain
+from adapter.daemon.guests import GuestList
 from adapter.observe import Metrics
 from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
 
@@ -19,14 +20,25 @@ IDLE: Final = 75.0
 """Seconds that a connection may take to bring the head of its next request (TRN-22)."""
 
 
+LARGEST_HEADER: Final = 8190
+"""Octets of a header field, where nobody needs longer ones."""
+
+
 @dataclass(slots=True)
 class Listener:
-    """One listener, by its name in the metrics; so many connections at a time."""
+    """One listener, by its name in the metrics; so many connections at a time.
+
+    `guests` is who may connect. `largest_header` is in octets. `certificate_required`
+    False lets clients without a certificate in, where certificates are asked for.
+    """
 
     name: str
     listen: Listen
     connections: int
     metrics: Metrics
+    guests: GuestList | None = None
+    largest_header: int = LARGEST_HEADER
+    certificate_required: bool = True
     _runner: web.AppRunner | None = None
     _drain: Drain | None = None
     _sites: list[web.SockSite] = field(default_factory=list)
@@ -45,7 +57,9 @@ class Listener:
         context = None
         if tls is not None:
             try:
-                context = server_context(load_key_pair(tls.certificate, tls.key), trust)
+                context = server_context(
+                    load_key_pair(tls.certificate, tls.key), trust, required=self.certificate_required
+                )
             except KeyProblem as problem:
                 raise ConfigProblem([str(problem)]) from problem
         self._drain = Drain(app)
@@ -56,9 +70,10 @@ class Listener:
             shutdown_timeout=CUT.total_seconds(),
             keepalive_timeout=IDLE,
             auto_decompress=False,  # a small body must not become a large one before anybody counts it
+            max_field_size=self.largest_header,
         )
         await self._runner.setup()
-        for door in await open_doors(self.listen, self._keeper()):
+        for door in await open_doors(self.listen, self._keeper(), self.guests):
             site = web.SockSite(self._runner, door, ssl_context=context, backlog=BACKLOG)
             await site.start()
             self._sites.append(site)

@@ -15,8 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from adapter.ebms import FaultCode, Forbidden, SoapFault
 from adapter.msh.answer import FORBIDDEN, UNAVAILABLE, Answer, fault_answer
+from adapter.msh.identity import Identifier
 from adapter.msh.intake import BodyBroken, BodyTooLarge, BodyTooSlow, Intake, UnsupportedType
-from adapter.msh.peer import Peer, admit, check_revocation, identify
+from adapter.msh.peer import Peer, admit, check_revocation
 from adapter.msh.pressure import Overloaded, Pressure
 from adapter.msh.receive import Receiver
 from adapter.msh.sign import KeyNotHeld
@@ -46,12 +47,12 @@ _ANSWERS: Final[Mapping[type[Exception], Callable[[Any], tuple[Answer, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Serves the ebMS endpoint; `plain` where there is no TLS and peers are not identified (tests)."""
+    """Serves the ebMS endpoint to who `identifier` says may come."""
 
     receiver: Receiver
     intake: Intake
     path: str
-    plain: bool
+    identifier: Identifier
     pressure: Pressure = field(default_factory=Pressure)
 
     def application(self) -> web.Application:
@@ -64,18 +65,22 @@ class Endpoint:
     async def not_found(self, request: web.Request) -> web.StreamResponse:
         """Answer a request for any other path."""
         detail = f"{request.method} {request.path[:100]!r}"
-        with bound(peer_address=request.remote or ""):
-            peer = identify(request, plain=self.plain)
+        peer = self.identifier.identify(request)
+        with bound(peer_address=peer.address):
+            if peer.refused is not None:
+                return _response(self._forbid(peer.refused, peer))
             return _response(self._refuse(Answer(404), "path", "request.refused", detail, peer))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; whatever happens, with a defined status and one line in the log."""
         metrics = self.receiver.metrics
-        with bound(peer_address=request.remote or ""), metrics.receiving.track_inprogress():
-            return _response(await self._answer(request))
+        peer = self.identifier.identify(request)
+        with bound(peer_address=peer.address), metrics.receiving.track_inprogress():
+            return _response(await self._answer(request, peer))
 
-    async def _answer(self, request: web.Request) -> Answer:
-        peer = identify(request, plain=self.plain)
+    async def _answer(self, request: web.Request, peer: Peer) -> Answer:
+        if peer.refused is not None:
+            return self._forbid(peer.refused, peer)
         if request.method != "POST":
             answer = Answer(405, headers=(("Allow", "POST"),))
             return self._refuse(answer, "method", "request.refused", request.method[:100], peer)
@@ -102,6 +107,9 @@ class Endpoint:
             log.exception("an unexpected error; please report it", action="request.failed")
             self.receiver.metrics.unexpected_errors_total.labels(kind="receive").inc()
             return self._refuse(UNAVAILABLE, "unexpected", "request.postponed", "see the line before", peer)
+
+    def _forbid(self, problem: Forbidden, peer: Peer) -> Answer:
+        return self._refuse(FORBIDDEN, problem.reason, "peer.refused", str(problem), peer)
 
     def _refuse(self, answer: Answer, reason: str, action: str, detail: str, peer: Peer) -> Answer:
         self.receiver.metrics.refused_total.labels(reason=reason).inc()

@@ -1,21 +1,21 @@
-"""Who is at the other end of a connection: the certificate it showed, and the OIN in it."""
+"""Who is at the other end: the certificate it showed, the OIN in it, and what it may therefore do."""
 
 from dataclasses import dataclass
 
-from aiohttp import web
 from cryptography import x509
 
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.ebms import Forbidden
-from adapter.pki import Chain, Place, Revocation, oin_of, peer_certificate, peer_chain
+from adapter.pki import Chain, Place, Revocation
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The peer of one request.
 
-    `certificate` is the one of the TLS handshake, and `chain` what the handshake verified, up to the root. `anonymous`
-    is a plain HTTP connection in a test set-up, for which the identity steps are skipped.
+    `certificate` is the one of the TLS handshake, here or at the trusted proxy `proxy`, and `chain` what was verified,
+    up to the root. `anonymous` is a plain HTTP connection in a test set-up, for which the identity steps are skipped.
+    `refused` is why nothing that it asks for is done.
     """
 
     address: str
@@ -23,24 +23,15 @@ class Peer:
     oin: str | None = None
     anonymous: bool = False
     chain: Chain = ()
+    proxy: str | None = None
+    refused: Forbidden | None = None
 
     def __str__(self) -> str:
         shown = self.oin or (
             self.certificate.subject.rfc4514_string() if self.certificate else "no certificate"
         )
-        return f"{shown} at {self.address}"
-
-
-def identify(request: web.BaseRequest, *, plain: bool) -> Peer:
-    """Who sends this request; `plain` says that this listener has no TLS and peers need no certificate."""
-    address = request.remote or "unknown"
-    if plain:
-        return Peer(address, anonymous=True)
-    transport = request.transport
-    ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
-    certificate = peer_certificate(ssl_object)
-    oin = oin_of(certificate) if certificate is not None else None
-    return Peer(address, certificate, oin, chain=peer_chain(ssl_object))
+        behind = f" behind {self.proxy}" if self.proxy is not None and self.proxy != self.address else ""
+        return f"{shown} at {self.address}{behind}"
 
 
 def admit(peer: Peer, authorities: Authorities, *, test: bool) -> None:

@@ -1,9 +1,10 @@
 """Outgoing HTTP: mutual TLS with the server known by its OIN, allowed hosts, time-outs, no redirects; how fast a server
-is asked, and access tokens for it.
+is asked, and access tokens for it. Incoming: the address that a request comes from, before trusted proxies.
 """
 
 from adapter.net.answers import LONGEST_WAIT, describe_body, phrase_of, wait_asked
 from adapter.net.client import HttpClient, Response, Timeouts
+from adapter.net.forwarded import Networks, address_of
 from adapter.net.oauth import ClientCredentials, OauthSettings, TokenProblem
 from adapter.net.problems import (
     ConnectFailed,
@@ -29,6 +30,7 @@ __all__ = [
     "ForbiddenHost",
     "HttpClient",
     "NetProblem",
+    "Networks",
     "OauthSettings",
     "RedirectRefused",
     "Response",
@@ -40,6 +42,7 @@ __all__ = [
     "TokenProblem",
     "UnusableResponse",
     "WrongServer",
+    "address_of",
     "describe_body",
     "phrase_of",
     "wait_asked",

@@ -2,6 +2,7 @@
 
 from adapter.pki.crl import Crl, CrlProblem, crl_urls, issuer_id, read_crl
 from adapter.pki.crls import Crls
+from adapter.pki.header import CertificateForm, certificates_in
 from adapter.pki.keys import KeyPair, KeyProblem, PrivateKey, load_certificates, load_key_pair
 from adapter.pki.oin import is_oin, oin_of, strip_suffix
 from adapter.pki.revocation import (
@@ -19,6 +20,7 @@ from adapter.pki.tls import client_context, peer_certificate, peer_chain, server
 from adapter.pki.trust import NotTrusted, TrustStore
 
 __all__ = [
+    "CertificateForm",
     "Chain",
     "Crl",
     "CrlProblem",
@@ -37,6 +39,7 @@ __all__ = [
     "RevocationRefused",
     "ThrowawayPki",
     "TrustStore",
+    "certificates_in",
     "client_context",
     "crl_urls",
     "is_oin",

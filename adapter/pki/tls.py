@@ -13,13 +13,15 @@ from adapter.pki.trust import TrustStore
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
-def server_context(key_pair: KeyPair, trust: TrustStore | None) -> ssl.SSLContext:
+def server_context(key_pair: KeyPair, trust: TrustStore | None, *, required: bool = True) -> ssl.SSLContext:
     """Return the context of a listener.
 
     Args:
         key_pair: certificate, chain and key of the listener.
         trust: roots a client certificate must chain to; the handshake fails without one (BV TLS001). None
             asks for no client certificate, for a listener whose users prove themselves in another way.
+        required: False lets a client without a certificate through the handshake, one that is not trusted still
+            not; what is behind must then look whether there is one.
 
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -29,7 +31,7 @@ def server_context(key_pair: KeyPair, trust: TrustStore | None) -> ssl.SSLContex
     context.num_tickets = 0
     _load(context, key_pair)
     if trust is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         _trust(context, trust)
     return context
 

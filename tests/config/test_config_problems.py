@@ -93,6 +93,23 @@ sinks.hier = { type = "directory", path = "/srv/dorp" }
             "authorities.stad.dso.references: has no {verzoeknummer}",
         ),
         ("[ebms]\ntrusted_proxies=['proxy']\n", "ebms.trusted_proxies[0]: 'proxy' is not an IP address"),
+        ("[ebms]\ntrusted_proxies=['0.0.0.0/0']\n", "ebms.trusted_proxies[0]: 0.0.0.0/0 is everybody; give"),
+        ("[admin]\ntrusted_proxies=['::/0']\n", "admin.trusted_proxies[0]: ::/0 is everybody; give"),
+        ("[ebms]\nnetworks=['DSO-LV']\n", "ebms.networks[0]: 'DSO-LV' is not an IP address or network"),
+        ("[ebms.proxy]\nform='nginx'\n", "ebms.proxy: has no effect without ebms.trusted_proxies; add"),
+        (
+            "[ebms]\ntrusted_proxies=['10.0.0.2']\n[ebms.proxy]\ncertificate='00000001001100415000'\n",
+            "ebms.proxy.certificate: cannot be seen over plain HTTP; add [ebms.tls]",
+        ),
+        (
+            "[ebms.proxy]\ncertificate='proxy'\n",
+            "ebms.proxy.certificate: 'proxy' is neither an OIN nor a SHA-256",
+        ),
+        (
+            "[ebms.proxy]\nheader='SSL_CLIENT_CERT'\n",
+            "ebms.proxy.header: 'SSL_CLIENT_CERT' is not the name of a",
+        ),
+        ("[ebms.proxy]\nform='envoy'\n", "ebms.proxy.form: "),
         ("[retries]\nfirst='2h'\n", "retries: first, max and give_up are out of order"),
         ("[limits]\nconcurrency=0\n", "limits.concurrency: "),
     ],

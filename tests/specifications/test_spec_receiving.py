@@ -134,8 +134,8 @@ def _delivered(house: House) -> list[Path]:
     return list((house.state.parent / "rms").glob("*/manifest.json"))
 
 
-async def test_a_certificate_in_a_header_identifies_nobody(open_house: Open) -> None:
-    """Whoever writes it there, a proxy too: only the handshake counts."""
+async def test_a_certificate_in_a_header_identifies_nobody_without_trusted_proxies(open_house: Open) -> None:
+    """Whoever writes it there: only the handshake counts."""
     house = await open_house(replacing=PREPRODUCTION)
     made = house.draft().make()
     request = wrap(made)

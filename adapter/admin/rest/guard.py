@@ -8,9 +8,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from adapter.admin.auth import CHALLENGES, NotAuthenticated, Users
-from adapter.admin.logins import FailedLogins, address_of, is_cross_site
+from adapter.admin.logins import FailedLogins, is_cross_site
 from adapter.admin.rest.api import ApplicationApi, Call, Refused
 from adapter.config import Role
+from adapter.net import Networks, address_of
 from adapter.observe import get_logger
 
 log = get_logger(__name__)
@@ -27,7 +28,7 @@ def identify(api: ApplicationApi, users: Users, failed: FailedLogins) -> Middlew
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         now = api.clock()
-        address = address_of(request, api.config().admin.trusted_proxies)
+        address = address_of(request, Networks(api.config().admin.trusted_proxies))
         wait = failed.wait(address, now)
         if wait is not None:
             return web.Response(
