@@ -55,8 +55,10 @@ class Proxies:
         certificate, *sent = self._read(request, self.config.certificate_header)
         if sent and not form.has_chain:
             raise Forbidden("proxy_header", f"{self.config.certificate_header} has several certificates")
-        if self.config.chain_header is not None and self.config.chain_header in request.headers:
-            sent += self._read(request, self.config.chain_header)
+        chain_header = self.config.chain_header
+        # a peer need not send its authorities along, and then some proxies write it all the same
+        if chain_header is not None and any(request.headers.getall(chain_header, [])):
+            sent += self._read(request, chain_header)
         try:
             return self.trust.verify(certificate, sent, self.clock())
         except NotTrusted as problem:
