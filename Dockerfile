@@ -25,6 +25,6 @@ EXPOSE 8443
 STOPSIGNAL SIGTERM
 # Live, not ready: a container that waits for a partner or a sink must not be restarted for it.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/live', timeout=4)"]
+    CMD ["python", "-c", "from urllib.request import *; build_opener(ProxyHandler({})).open('http://127.0.0.1:8080/health/live', timeout=4)"]
 ENTRYPOINT ["stam-adapter"]
 CMD ["run", "--config", "/etc/stam-adapter/stam-adapter.toml"]

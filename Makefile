@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 FUZZ   := $(VENV)/.fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit fuzz fuzz-long chaos bench lock clean
+.PHONY: help install demo test lint types unit fuzz fuzz-long chaos bench audit sbom lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
@@ -15,6 +15,8 @@ help:
 	@echo "make fuzz   every reader of hostile input for a minute (docs/fuzzing.md); make fuzz-long for an hour, before a release"
 	@echo "make chaos  every fault at length: hundreds of kills under load, overload; CHAOS='--kills 1000 --json FILE' for more"
 	@echo "make bench  messages per second, CPU and memory beside their goals, as a table; BENCH=--help for what it takes"
+	@echo "make audit  known vulnerabilities of the locked dependencies; needs the network"
+	@echo "make sbom   what a release consists of, as build/sbom.json (CycloneDX)"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
 
 install: $(STAMP)
@@ -60,6 +62,16 @@ chaos: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
+
+# Not part of `make test`: an advisory of today must not fail a change that has nothing to do with it, nor a machine without
+# network. Strict, since a dependency that could not be looked up is not one without vulnerabilities.
+audit: $(STAMP)
+	$(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements-run.lock
+
+sbom: $(STAMP)
+	mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	    --output-file build/sbom.json requirements-run.lock
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options --no-header
