@@ -6,7 +6,7 @@ rules, and the creation of a CPA.
 """
 
 from cpa import names
-from cpa.errors import CpaError
+from cpa.errors import MALFORMED_X509, CpaError
 from cpa.lint import Finding, Severity, lint
 from cpa.lookup import Agreement, Exchange, NotAParty, Pair, agreement_for, pairs
 from cpa.model import (
@@ -59,6 +59,7 @@ from cpa.writer import CpaDraft, PartyDraft, write_cpa
 from cpa.xml import XmlRefused, parse_xml
 
 __all__ = [
+    "MALFORMED_X509",
     "ActionBinding",
     "Agreement",
     "Algorithm",

@@ -11,9 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from cpa.errors import CpaError
+from cpa.errors import MALFORMED_X509, CpaError
 
 
 class CpaStatus(StrEnum):
@@ -117,7 +116,7 @@ class Certificate:
             certificate = x509.load_der_x509_certificate(self.der)
             # These are decoded on access only, and no use of the certificate can do without them.
             _ = certificate.subject, certificate.issuer, certificate.public_key()
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except MALFORMED_X509 as error:
             raise CpaError(f"{where}: not a readable X.509 certificate: {error}") from error
         return certificate
 

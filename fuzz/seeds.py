@@ -1,14 +1,20 @@
 """Makes the corpora: `python -m fuzz.seeds` writes what the project itself makes into `fuzz/corpus`."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from adapter.ebms.algorithms import EXCLUSIVE, INCLUSIVE
+from adapter.pki.throwaway import Layer, ThrowawayPki
 from adapter.simulator import Applicant, DocumentSpec, Place, VerzoekSpec, make_verzoek, notification_xml
 from adapter.verzoek import Doel, VerzoekType
 from cpa import Profile, SyncReplyMode, write_cpa
-from fuzz.targets import CORPUS
+from fuzz.targets import CORPUS, CRL_ISSUER
 from tests.config.conftest import SMALL, WHOLE
 from tests.cpa.conftest import draft, them, us
 from tests.ebms.conftest import Template
@@ -39,6 +45,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "small": SMALL.encode(),
             "sample": _without_comments(SAMPLE.read_text("utf-8")).encode(),
         },
+        "crl": _crls(),
     }
 
 
@@ -128,6 +135,26 @@ def _verzoekberichten() -> dict[str, bytes]:
     return made
 
 
+@cache
+def _authority() -> ThrowawayPki:
+    return ThrowawayPki(datetime(2026, 1, 1, tzinfo=UTC), name="Fuzzing")
+
+
+def _crls() -> dict[str, bytes]:
+    pki = _authority()
+    revoked = [pki.issue(name, None).certificate for name in ("one", "two")]
+    der = pki.crl(Layer.TSP, revoked)
+    for_users = x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
+    return {
+        "empty": pki.crl(Layer.TSP),
+        "two": der,
+        "pem": x509.load_der_x509_crl(der).public_bytes(Encoding.PEM),
+        "delta": pki.crl(Layer.TSP, extensions=[x509.DeltaCRLIndicator(1)]),
+        "scope": pki.crl(Layer.TSP, revoked, extensions=[for_users]),
+        "other-issuer": pki.crl(Layer.ROOT),
+    }
+
+
 def _without_comments(text: str) -> str:
     """The sample with every option that is commented out, so that all names are there to be changed."""
     lines = (line.removeprefix("#") for line in text.splitlines() if not line.startswith("# "))
@@ -135,7 +162,8 @@ def _without_comments(text: str) -> str:
 
 
 def main() -> None:
-    """Write every seed."""
+    """Write every seed, and whom the revocation lists are of."""
+    CRL_ISSUER.write_bytes(_authority().intermediate.public_bytes(Encoding.PEM))
     for target, made in seeds().items():
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,7 @@ from adapter.ebms.transforms import (
     read_reference,
     signed_envelope,
 )
+from cpa import MALFORMED_X509
 
 __all__ = [
     "EXCLUSIVE",
@@ -152,7 +153,7 @@ def key_info_certificates(envelope: etree._Element) -> tuple[x509.Certificate, .
         ]
         issuers = [certificate.issuer for certificate in found if certificate.issuer != certificate.subject]
         found.sort(key=lambda certificate: certificate.subject in issuers)
-    except (SignatureRefused, ValueError, UnsupportedAlgorithm):
+    except (SignatureRefused, *MALFORMED_X509):
         return ()
     return tuple(found)
 

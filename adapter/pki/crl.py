@@ -12,11 +12,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
+
+from cpa import MALFORMED_X509
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far the clock of an authority may be ahead of ours."""
@@ -104,7 +106,7 @@ def read_crl(octets: bytes, issuers: Iterable[x509.Certificate], at: datetime) -
         scope = _scope(inner)
         start, end = inner.last_update_utc, inner.next_update_utc
         issuer = next((one for one in known if _is_signed_by(inner, der, one)), None)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except MALFORMED_X509 as error:
         raise CrlProblem(f"is not a well-formed revocation list: {error}") from error
     if not known:
         raise CrlProblem(f"is of {named.rfc4514_string()!r}, another issuer than that of the certificates")
@@ -159,7 +161,7 @@ def _parsed(octets: bytes) -> tuple[x509.CertificateRevocationList, bytes]:
             inner = x509.load_pem_x509_crl(octets)
             return inner, inner.public_bytes(Encoding.DER)
         return x509.load_der_x509_crl(octets), octets
-    except ValueError as error:
+    except MALFORMED_X509 as error:
         shown = octets[:40].decode("ascii", "replace")
         raise CrlProblem(f"is not a revocation list but begins with {shown!r}") from error
 
