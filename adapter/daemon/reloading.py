@@ -94,14 +94,26 @@ class Reloader:
         while True:
             by_hand = asked.is_set()
             asked.clear()
-            marks = await asyncio.to_thread(self._marks)
+            marks = await self._look()
             # a file that is being written is other at the next look, and read when it stays as it is
-            if by_hand or marks == before != loaded:
+            if by_hand or (marks is not None and marks == before != loaded):
                 loaded = marks if await self._try(by_hand=by_hand) else None
             before = marks
             with suppress(TimeoutError):
                 async with asyncio.timeout(every.total_seconds()):
                     await asked.wait()
+
+    async def _look(self) -> Mapping[Path, Mark | None] | None:
+        """The marks of every file; None when they cannot be had now."""
+        try:
+            return await asyncio.to_thread(self._marks)
+        except OSError as problem:  # as when the process has no file descriptors left, which passes
+            log.warning(
+                "the files of the configuration cannot be looked at now; it is tried again",
+                action="configuration.not_looked_at",
+                reason=str(problem),
+            )
+            return None
 
     async def _try(self, *, by_hand: bool) -> bool:
         """Reload; return whether that need not be done again."""

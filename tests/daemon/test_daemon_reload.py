@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import errno
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -385,6 +387,22 @@ async def test_a_file_that_is_being_written_is_read_when_it_stays_as_it_is(
     with pytest.raises(asyncio.CancelledError):
         await reloader.watch(asyncio.Event(), timedelta(microseconds=1))
     assert loads == [a, b]
+
+
+async def test_files_that_cannot_be_looked_at_for_a_while_stop_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the process has no file descriptors left."""
+    looks: list[BaseException] = [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), asyncio.CancelledError()]
+
+    def marks(_: Reloader) -> Mapping[Path, Mark | None]:
+        raise looks.pop(0)
+
+    monkeypatch.setattr(Reloader, "_marks", marks)
+    reloader = Reloader(*[None] * 7)  # type: ignore[arg-type]
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await reloader.watch(asyncio.Event(), timedelta(microseconds=1))
+    assert [line["action"] for line in logs] == ["configuration.not_looked_at"]
 
 
 async def test_several_at_once_come_one_after_the_other_and_a_stop_in_between_does_no_harm(

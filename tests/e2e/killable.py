@@ -36,7 +36,7 @@ HANG = "hang:"
 
 IDLE = {
     *("_claim_and_look", "renew_leases", "release_all", "release_jobs"),
-    *("import_cpa_file", "keep_schedule", "drop_schedules", "_timed"),
+    *("_import_all", "keep_schedule", "drop_schedules", "_timed"),
 }
 """What the worker writes all the time, and what happens before anything is received."""
 

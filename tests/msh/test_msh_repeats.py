@@ -66,7 +66,7 @@ async def test_five_at_the_same_time_are_one_message(name: str, house: House):
 
 async def test_a_repeat_after_agreement_and_time_to_live_ended_is_still_answered(house: House):
     """PersistDuration is longer here than what is left of the agreement when the message first comes."""
-    house.clock.shift = timedelta(days=60) - timedelta(minutes=5)
+    house.clock.shift = timedelta(days=60) - timedelta(hours=2)
     made = house.draft(header={"time_to_live": house.clock() + timedelta(minutes=2)}).make()
     await accepted(house, made)
     house.clock.shift += timedelta(hours=20)
