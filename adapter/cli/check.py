@@ -235,10 +235,24 @@ def _check_listeners(config: Config) -> Iterator[Line]:
         proxied = f", behind {', '.join(ebms.trusted_proxies)} with {header}" if ebms.trusted_proxies else ""
         only = f", only from {', '.join(ebms.networks)}" if ebms.networks else ""
         yield ok("listener", "ebms", f"{ebms.listen}{ebms.path}: {scheme}{proxied}{only}")
+    yield from _check_proxied_chain(config)
     if _clash(ebms.listen, admin.listen):
         yield wrong("listener", "admin", f"{admin.listen} is also where ebms listens; give one another port")
     else:
         yield ok("listener", "admin", f"{admin.listen}: {'TLS' if admin.tls else 'plain HTTP'}")
+
+
+def _check_proxied_chain(config: Config) -> Iterator[Line]:
+    """Whether a chain can be completed of which a proxy hands over the first certificate alone."""
+    ebms, proxy = config.ebms, config.ebms.proxy or ProxyConfig()
+    has_chain = proxy.chain_header is not None or proxy.form.has_chain or config.trust.intermediates
+    if ebms.trusted_proxies and not has_chain:
+        yield warning(
+            "listener",
+            "proxy",
+            "no authorities are known between the roots and the partners: name them in trust.intermediates, "
+            "or let the proxy hand them over, and set ebms.proxy.chain_header",
+        )
 
 
 def _clash(one: Listen, other: Listen) -> bool:

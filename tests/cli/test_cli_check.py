@@ -327,3 +327,15 @@ def test_the_secrets_of_verzoek_afhandelen_are_looked_at(cli: Cli, world: World)
     (world.directory / "secret").write_text("een-geheim")
     assert errors(cli, world) == (0, "")
     assert "een-geheim" not in cli("check", "--config", world.config).stdout
+
+
+def test_a_proxy_that_hands_over_no_chain_is_a_warning_unless_authorities_are_known(
+    cli: Cli, world: World
+) -> None:
+    edit(world, "[ebms]\n", '[ebms]\ntrusted_proxies = ["10.0.0.2"]\nproxy = {form = "nginx"}\n')
+    result = cli("check", "--config", world.config, "--json")
+    details = {line["detail"] for line in json.loads(result.stdout) if line["what"] == "listener"}
+    assert any("behind 10.0.0.2 with X-SSL-Client-Cert" in detail for detail in details)
+    assert any("name them in trust.intermediates" in detail for detail in details)
+    edit(world, 'form = "nginx"', 'form = "traefik"')
+    assert "name them in trust.intermediates" not in cli("check", "--config", world.config).stdout

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import structlog
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapter.config import load_config
 from adapter.daemon import Daemon, Materials
@@ -280,6 +282,15 @@ async def waiting(open_house: Open, serve: Serve) -> House:
     house = await open_house(dso=False)
     await serve(house)
     return house
+
+
+@pytest.fixture
+def authorities(world: World, tmp_path: Path) -> dict[str, str]:
+    """Settings of a daemon that knows the authorities below the root."""
+    path = tmp_path / "authorities.pem"
+    below = (world.pki.intermediate, world.pki.domain)
+    path.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in below))
+    return {"STAM_ADAPTER__TRUST__INTERMEDIATES": json.dumps([str(path)])}
 
 
 @pytest.fixture

@@ -1,44 +1,23 @@
 """TLS that ends at a proxy: whose certificate counts, from whom, and every way to pretend."""
 
 import asyncio
-import json
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapter.pki import KeyPair, ThrowawayPki
-from adapter.simulator import DSO_OIN, World
+from adapter.simulator import DSO_OIN
 from tests.msh.conftest import Open
+from tests.msh.handed_over import TLS, der64, haproxy, pem, rfc9440
 from tests.msh.house import House, Request, wrap
 
-TLS = '[ebms.tls]\ncertificate = "tls/rms.pem"\nkey = "tls/rms.key"\n'
 PROXY = {"STAM_ADAPTER__EBMS__TRUSTED_PROXIES": '["127.0.0.1", "::1"]'}
 ELSEWHERE = {"STAM_ADAPTER__EBMS__TRUSTED_PROXIES": '["192.0.2.1"]'}
 CHAIN = 'chain_header = "X-Chain"\n'
-
-
-def der64(certificate: x509.Certificate) -> str:
-    return b64encode(certificate.public_bytes(Encoding.DER)).decode()
-
-
-def pem(*certificates: x509.Certificate) -> str:
-    return quote(b"".join(one.public_bytes(Encoding.PEM) for one in certificates).decode(), safe="")
-
-
-def rfc9440(*certificates: x509.Certificate) -> str:
-    return ", ".join(f":{der64(one)}:" for one in certificates)
-
-
-def haproxy(*certificates: x509.Certificate) -> str:
-    return b64encode(b"".join(one.public_bytes(Encoding.DER) for one in certificates)).decode()
 
 
 @pytest.fixture
@@ -114,15 +93,6 @@ async def test_traefik_hands_over_the_chain_in_the_same_header(
     pair = house.keys["dso"]
     value = ",".join(escape(der64(one)) for one in (pair.certificate, *pair.chain))
     assert await ask(house, {"X-Forwarded-Tls-Client-Cert": value}) == 204
-
-
-@pytest.fixture
-def authorities(world: World, tmp_path: Path) -> dict[str, str]:
-    """Settings of a daemon that knows the authorities below the root."""
-    path = tmp_path / "authorities.pem"
-    below = (world.pki.intermediate, world.pki.domain)
-    path.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in below))
-    return {"STAM_ADAPTER__TRUST__INTERMEDIATES": json.dumps([str(path)])}
 
 
 async def test_nginx_hands_over_no_chain_and_the_configured_authorities_complete_it(

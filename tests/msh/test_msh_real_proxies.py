@@ -11,13 +11,8 @@ import pytest
 
 from adapter.pki import client_context
 from tests.msh.conftest import Open
+from tests.msh.handed_over import TLS, haproxy, pem
 from tests.msh.house import PATIENCE, House, Made, Part, Request, wrap
-from tests.msh.test_msh_proxy import (
-    TLS,
-    authorities,  # noqa: F401 - a fixture
-    haproxy,
-    pem,
-)
 from tests.proxies import ADDRESS, Proxy, start_proxy
 
 FORMS = {
@@ -76,7 +71,7 @@ class Proxied:
 async def proxied(
     request: pytest.FixtureRequest,
     open_house: Open,
-    authorities: dict[str, str],  # noqa: F811
+    authorities: dict[str, str],
     tmp_path: Path,
 ) -> AsyncIterator[Proxied]:
     name: str = request.param
