@@ -260,6 +260,12 @@ class RetentionConfig(_Section):
     timeline: Duration = timedelta(days=400)
 
 
+class StoreRetentionConfig(RetentionConfig):
+    """``[retention]``, which also has what is not of one authority."""
+
+    audit: Duration = timedelta(days=400)
+
+
 class LogConfig(_Section):
     """``[log]``: form and lowest level of the log lines."""
 
@@ -469,7 +475,7 @@ class Config(_Section):
     ebms: EbmsConfig = EbmsConfig()
     admin: AdminConfig = AdminConfig()
     retries: RetriesConfig = RetriesConfig()
-    retention: RetentionConfig = RetentionConfig()
+    retention: StoreRetentionConfig = StoreRetentionConfig()
     log: LogConfig = LogConfig()
     limits: LimitsConfig = LimitsConfig()
     outgoing: OutgoingConfig = OutgoingConfig()

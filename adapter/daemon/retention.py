@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapter.config import Config, RetentionConfig
 from adapter.observe import Metrics, get_logger
 from adapter.store import (
+    BY_MOMENT,
     AgreementRow,
     Database,
     Periods,
@@ -25,11 +26,11 @@ from adapter.store import (
     Spool,
     StoreProblem,
     active_agreements,
-    count_message_ids,
+    count_by_moment,
     find_orphans,
     find_purgeable,
     purge,
-    purge_message_ids,
+    purge_by_moment,
 )
 from cpa import CpaError, pairs, parse_cpa
 
@@ -77,7 +78,8 @@ def effective_policy(
                 f"authority {name}: what ended is kept for {_days(window)}, the time in which a message may be "
                 f"repeated under CPA {cpa_id}, and not for {_days(configured.payloads)}; make retention as long"
             )
-    return RetentionPolicy(_periods(config.retention, timedelta()), policies), tuple(said)
+    policy = RetentionPolicy(_periods(config.retention, timedelta()), policies, config.retention.audit)
+    return policy, tuple(said)
 
 
 def documents_of(rows: Sequence[AgreementRow]) -> list[tuple[str, bytes]]:
@@ -104,8 +106,8 @@ class Purger:
         counts: Counter[str] = Counter()
         run = PurgeRun(policy, now)
         for what in Purgeable:
-            if what is Purgeable.MESSAGE_IDS:
-                counts.update(await self._forget(now))
+            if what in BY_MOMENT:
+                counts.update(await self._forget(what, run))
             else:
                 counts.update(await self._purge(what, run))
         counts[ORPHANS] += await self._sweep(now)
@@ -124,7 +126,9 @@ class Purger:
         """
         counts: Counter[str] = Counter()
         run = PurgeRun(policy, now)
-        for what in Purgeable:
+        for what in BY_MOMENT:
+            counts[what] = await self.db.read(count_by_moment, what, run)
+        for what in sorted(set(Purgeable) - BY_MOMENT):
             after = None
             while True:
                 found = await self.db.read(find_purgeable, what, run, after)
@@ -132,7 +136,6 @@ class Purger:
                 after = found.go_on
                 if after is None:
                     break
-        counts[Purgeable.MESSAGE_IDS] = await self.db.read(count_message_ids, now)
         counts[ORPHANS] = sum([len(some) async for some in find_orphans(self.db, self.spool, now)])
         return counts
 
@@ -151,9 +154,9 @@ class Purger:
             if after is None:
                 return counts
 
-    async def _forget(self, now: datetime) -> Counter[str]:
+    async def _forget(self, what: Purgeable, run: PurgeRun) -> Counter[str]:
         counts: Counter[str] = Counter()
-        while forgotten := await self._write(purge_message_ids, now, self._size):
+        while forgotten := await self._write(purge_by_moment, what, run, self._size):
             counts.update(forgotten)
         return counts
 

@@ -178,16 +178,17 @@ from adapter.store.restored import (
     settle_loss,
 )
 from adapter.store.retention import (
+    BY_MOMENT,
     Found,
     Periods,
     Purgeable,
     Purged,
     PurgeRun,
     RetentionPolicy,
-    count_message_ids,
+    count_by_moment,
     find_purgeable,
     purge,
-    purge_message_ids,
+    purge_by_moment,
 )
 from adapter.store.revisions import SchemaStatus, Step
 from adapter.store.schedules import drop_schedules, keep_schedule
@@ -199,6 +200,9 @@ from adapter.store.states import (
     OPEN_DELIVERY,
     AgreementSource,
     AgreementState,
+    AuditKind,
+    AuditOutcome,
+    AuditVia,
     DeliveryState,
     Direction,
     EventType,
@@ -211,9 +215,11 @@ from adapter.store.states import (
     Origin,
 )
 from adapter.store.timeline import Event, add_event, events_for
+from adapter.store.trail import AuditEntry, AuditFilter, add_audit, find_audit
 from adapter.store.urls import shown_url
 
 __all__ = [
+    "BY_MOMENT",
     "MANIFEST",
     "OPEN",
     "OPEN_DELIVERY",
@@ -222,6 +228,11 @@ __all__ = [
     "AgreementRow",
     "AgreementSource",
     "AgreementState",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditKind",
+    "AuditOutcome",
+    "AuditVia",
     "BackedUp",
     "Backup",
     "Batch",
@@ -310,6 +321,7 @@ __all__ = [
     "accept",
     "acknowledge_message",
     "active_agreements",
+    "add_audit",
     "add_event",
     "add_job",
     "add_message_notice",
@@ -321,9 +333,9 @@ __all__ = [
     "claim_jobs",
     "complete_collection",
     "complete_delivery",
+    "count_by_moment",
     "count_chosen",
     "count_jobs",
-    "count_message_ids",
     "count_unsendable",
     "count_waiting",
     "create_delivery",
@@ -334,6 +346,7 @@ __all__ = [
     "drop_schedules",
     "earlier_checkpoints",
     "events_for",
+    "find_audit",
     "find_deliveries",
     "find_jobs",
     "find_message_events",
@@ -378,7 +391,7 @@ __all__ = [
     "position_of",
     "probe_spool",
     "purge",
-    "purge_message_ids",
+    "purge_by_moment",
     "purge_received",
     "put_agreement",
     "put_certificate_override",

@@ -50,6 +50,7 @@ from adapter.store.schema import (
     timeline,
 )
 from adapter.store.spooled import named_keys
+from adapter.store.trail import count_old_audit, purge_audit
 
 WINDOW: Final = 5000
 """How many rows are looked through in one read."""
@@ -66,6 +67,11 @@ class Purgeable(StrEnum):
     MESSAGES = "messages"
     DELIVERIES = "deliveries"
     TIMELINE = "timeline"
+    AUDIT = "audit"
+
+
+BY_MOMENT: Final = frozenset({Purgeable.MESSAGE_IDS, Purgeable.AUDIT})
+"""What goes by its moment alone, whatever else there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,14 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """The periods of every authority; `default` is for those that are not named, also of the past."""
+    """The periods of every authority; `default` is for those that are not named, also of the past.
+
+    `audit` is how long the audit trail is kept, which is of nobody in particular.
+    """
 
     default: Periods
     authorities: Mapping[str, Periods] = field(default_factory=dict)
+    audit: timedelta = timedelta(days=400)
 
     def before(self, period: str, authority: Any, now: datetime) -> Moment:
         """The moment before which something of an authority (a column) must have ended to go."""
@@ -160,11 +170,11 @@ class PurgeRun:
 def find_purgeable(conn: Connection, what: Purgeable, run: PurgeRun, after: Any = None) -> Found:
     """Look for what may go, in a bounded number of rows.
 
-    `after` is None at first, then the `go_on` of the answer before. MESSAGE_IDS need no looking for.
+    `after` is None at first, then the `go_on` of the answer before. MESSAGE_IDS and AUDIT need no looking for.
     """
     if what is Purgeable.MESSAGES:
         return _find_messages(conn, run, after or ("", None, 0))
-    if what is Purgeable.MESSAGE_IDS:
+    if what in BY_MOMENT:
         return Found()
     if what is Purgeable.TIMELINE:
         return _find_lines(conn, run, after or 0)
@@ -180,8 +190,8 @@ def find_purgeable(conn: Connection, what: Purgeable, run: PurgeRun, after: Any 
 
 def purge(conn: Connection, what: Purgeable, ids: Collection[int], run: PurgeRun) -> Purged:
     """Remove what was found, as far as it still may go; a few rows at a time, for others wait meanwhile."""
-    if what is Purgeable.MESSAGE_IDS:
-        return purge_message_ids(conn, run.now)
+    if what in BY_MOMENT:
+        return purge_by_moment(conn, what, run)
     rows = conn.execute(run.guard(what), {"ids": list(ids)}).all()
     going: list[int] = [row.id for row in rows]
     if not going:
@@ -195,15 +205,21 @@ def purge(conn: Connection, what: Purgeable, ids: Collection[int], run: PurgeRun
     return Purged({what: _delete(conn, table, going)})
 
 
-def purge_message_ids(conn: Connection, now: datetime, limit: int = 50) -> Purged:
-    """Forget MessageIds and refused contents whose time has passed, `limit` of each at most."""
-    return Purged({Purgeable.MESSAGE_IDS: purge_received(conn, now, limit)})
+def purge_by_moment(conn: Connection, what: Purgeable, run: PurgeRun, limit: int = 50) -> Purged:
+    """Remove what goes by its moment alone, `limit` at most: MessageIds and refused contents to tell repeats by (of
+    each so many), and the audit trail.
+    """
+    if what is Purgeable.AUDIT:
+        return Purged({what: purge_audit(conn, run.now - run.policy.audit, limit)})
+    return Purged({what: purge_received(conn, run.now, limit)})
 
 
-def count_message_ids(conn: Connection, now: datetime) -> int:
-    """Count the MessageIds and refused contents whose time has passed."""
+def count_by_moment(conn: Connection, what: Purgeable, run: PurgeRun) -> int:
+    """Count what `purge_by_moment` would remove in the end."""
+    if what is Purgeable.AUDIT:
+        return count_old_audit(conn, run.now - run.policy.audit)
     return sum(
-        conn.execute(select(func.count()).select_from(table).where(table.c.keep_until < now)).scalar_one()
+        conn.execute(select(func.count()).select_from(table).where(table.c.keep_until < run.now)).scalar_one()
         for table in (received_id, refused_body)
     )
 

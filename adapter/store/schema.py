@@ -5,12 +5,13 @@ never finds another row under it. There is deliberately no unique key on the Mes
 received twice is evidence twice, and only `received_id` decides what is a duplicate.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -26,6 +28,9 @@ from adapter.store.columns import InlineOctets, Named, RowId, UtcDateTime
 from adapter.store.states import (
     AgreementSource,
     AgreementState,
+    AuditKind,
+    AuditOutcome,
+    AuditVia,
     DeliveryState,
     Direction,
     EventType,
@@ -365,3 +370,42 @@ timeline = Table(
     Index("ix_timeline_verzoeknummer", "verzoeknummer"),
     sqlite_autoincrement=True,
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", Named(AuditVia), nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("kind", Named(AuditKind), nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text),
+    Column("authority", Text),
+    Column("outcome", Named(AuditOutcome), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index("ix_audit_at", "at"),
+    Index("ix_audit_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+
+_AUDIT_GUARDS: Final = {
+    "sqlite": (
+        "CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$",
+        "CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit "
+        "FOR EACH ROW EXECUTE FUNCTION audit_is_append_only()",
+    ),
+}
+
+
+@event.listens_for(audit, "after_create")
+def _guard_audit(_table: Table, connection: Connection, **_: Any) -> None:
+    """As the migration does it."""
+    for guard in _AUDIT_GUARDS[connection.dialect.name]:
+        connection.execute(text(guard))

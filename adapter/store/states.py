@@ -131,3 +131,27 @@ class JobKind:
     """Hands a delivery to its sink; the subject is a delivery."""
     RECONCILE: Final = "reconcile"
     """Asks for verzoeken that were never announced; the subject is 0, since it is about the authority of the job."""
+
+
+class AuditVia(StrEnum):
+    """By which door somebody came: the admin listener, a signed link to a file, or the command line."""
+
+    ADMIN = "admin"
+    LINK = "link"
+    COMMAND = "command"
+
+
+class AuditKind(StrEnum):
+    """What the audit trail keeps: changes, looks at what may be personal, and logins that failed."""
+
+    CHANGE = "change"
+    LOOK = "look"
+    LOGIN = "login"
+
+
+class AuditOutcome(StrEnum):
+    """What became of it: done, refused to whoever asked, or broken off."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"

@@ -48,7 +48,7 @@ from adapter.store import (
     message_payloads,
     park_job,
     purge,
-    purge_message_ids,
+    purge_by_moment,
     record_file,
     record_references,
     remove_jobs,
@@ -84,7 +84,7 @@ async def purged(
 
     for what in Purgeable:
         if what is Purgeable.MESSAGE_IDS:
-            await take(await db.write(purge_message_ids, now))
+            await take(await db.write(purge_by_moment, what, run))
         after: Any = None
         while True:
             found = await db.read(find_purgeable, what, run, after)

@@ -54,7 +54,7 @@ def test_after_the_removals_the_release_before_is_refused(url: str, state: Path,
     assert "cpa_file" not in on_store(url, state, tables)
     release()
     assert schema_status(url, state) is SchemaStatus.NEWER
-    with pytest.raises(StoreProblem, match=r"newer version .*0005_0004"):
+    with pytest.raises(StoreProblem, match=r"newer version .*0006_0005"):
         migrate(url, state, Step.PRE, alone=False)
 
 
@@ -62,7 +62,7 @@ def test_a_removal_is_never_made_on_the_way_while_older_daemons_may_run(
     url: str, state: Path, release: Release
 ) -> None:
     release(ADDITION, REMOVAL, NEXT)
-    with pytest.raises(StoreProblem, match="revision 0005_0004 removes"):
+    with pytest.raises(StoreProblem, match="revision 0006_0005 removes"):
         migrate(url, state, Step.PRE, alone=False)
     assert "cpa_file" in on_store(url, state, tables)
     assert schema_status(url, state) is SchemaStatus.OLDER
