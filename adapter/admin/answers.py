@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -24,10 +25,15 @@ _HEADERS = {
 }
 
 
-async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+_HSTS: Final = "max-age=31536000"
+
+
+async def harden(request: web.Request, response: web.StreamResponse) -> None:
     """Adds the security headers a handler did not set itself, and hides which server software this is."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.secure:
+        response.headers.setdefault("Strict-Transport-Security", _HSTS)
     response.headers.popall(hdrs.SERVER, None)
 
 

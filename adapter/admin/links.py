@@ -9,13 +9,22 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
-from adapter.admin.rest import ApplicationApi
+from adapter.admin.rest import ApplicationApi, log_audited
 from adapter.admin.streams import streaming
 from adapter.delivery import ContentDamaged, HandoverFile, StepFailed, handover_of, load_package
 from adapter.delivery.handover import Package
+from adapter.net import Networks, address_of
 from adapter.observe import get_logger
 from adapter.sinks import FileLink, NoLink, is_signed, links_of, media_type, read_token
-from adapter.store import Content, find_deliveries
+from adapter.store import (
+    AuditEntry,
+    AuditKind,
+    AuditOutcome,
+    AuditVia,
+    Content,
+    add_audit,
+    find_deliveries,
+)
 
 log = get_logger(__name__)
 
@@ -40,11 +49,14 @@ class FileLinks:
             raise web.HTTPNotFound from problem
         if link.expires <= self._api.clock():
             self._refuse(request, f"it expired at {link.expires.isoformat()}")
+            await self._audit(request, link, AuditOutcome.REFUSED)
             raise web.HTTPGone
         file = await self._file(link)
         if file is None:
             self._refuse(request, "its file is not in the store any more")
+            await self._audit(request, link, AuditOutcome.REFUSED)
             raise web.HTTPGone
+        await self._audit(request, link, AuditOutcome.DONE)
         return await self._send(request, file)
 
     async def _verified(self, token: str) -> FileLink:
@@ -97,6 +109,24 @@ class FileLinks:
             async for chunk in chunks:
                 await response.write(chunk)
         return response
+
+    async def _audit(self, request: web.Request, link: FileLink, outcome: AuditOutcome) -> None:
+        """Say in the audit trail which file of which delivery; its name may be personal."""
+        address = address_of(request, Networks(self._api.config().admin.trusted_proxies))
+        entry = AuditEntry(
+            self._api.clock(),
+            f"{link.authority}/{link.sink}",
+            AuditVia.LINK,
+            address,
+            AuditKind.LOOK,
+            "file.fetch",
+            link.key,
+            link.authority,
+            outcome,
+            {"number": link.number},
+        )
+        await self._api.db.write(add_audit, entry)
+        log_audited(entry)
 
     def _refuse(self, request: web.Request, reason: str) -> None:
         self._api.metrics.refused_total.labels(reason=_COUNTED_AS).inc()

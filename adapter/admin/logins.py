@@ -1,4 +1,4 @@
-"""Failed logins: how many came from an address lately, and until when it has to wait."""
+"""Failed logins: how many came from an address, or with a name, lately, and until when it has to wait."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,38 +11,77 @@ from aiohttp import hdrs, web
 MAX_FAILURES: Final = 10
 """So many failed logins in one `WINDOW`, and an address has to wait for the window to end."""
 
+MAX_FAILURES_OF_NAME: Final = 100
+"""So many with the name of one user, from all addresses together."""
+
 WINDOW: Final = timedelta(minutes=1)
 
-_MAX_ADDRESSES: Final = 10_000
+_MAX_KEYS: Final = 10_000
+
+
+@dataclass(slots=True)
+class Failures:
+    """Counts failures per key in windows; memory does not grow with the number of attackers."""
+
+    most: int
+    window: timedelta = WINDOW
+    _counts: OrderedDict[str, tuple[datetime, int]] = field(default_factory=OrderedDict)
+
+    def wait(self, key: str, now: datetime) -> timedelta | None:
+        """How long this key has to wait before it may try again; None when it may now."""
+        started, count = self._counts.get(key, (now, 0))
+        left = started + self.window - now
+        return left if count >= self.most and left > timedelta() else None
+
+    def note(self, key: str, now: datetime) -> None:
+        """Remember a failure."""
+        started, count = self._counts.pop(key, (now, 0))
+        if now - started >= self.window:
+            started, count = now, 0
+        self._counts[key] = (started, count + 1)
+        while len(self._counts) > _MAX_KEYS:
+            self._counts.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """It succeeded: earlier failures were slips."""
+        self._counts.pop(key, None)
 
 
 @dataclass(slots=True)
 class FailedLogins:
-    """Counts failed logins per address; of an IPv6 address, per /64, which is what one subscriber has."""
+    """Failed logins per address (of IPv6, per /64, which is what one subscriber has) and per name of a user.
 
-    max_failures: int = MAX_FAILURES
-    window: timedelta = WINDOW
-    _failures: OrderedDict[str, tuple[datetime, int]] = field(default_factory=OrderedDict)
+    Who guesses from many addresses is stopped by the name. An address from which the user logged in before is not: else
+    guessing would be a way to lock somebody out.
+    """
 
-    def wait(self, address: str, now: datetime) -> timedelta | None:
-        """How long this address has to wait before it may try again; None when it may now."""
-        started, count = self._failures.get(_key(address), (now, 0))
-        left = started + self.window - now
-        return left if count >= self.max_failures and left > timedelta() else None
+    addresses: Failures = field(default_factory=lambda: Failures(MAX_FAILURES))
+    names: Failures = field(default_factory=lambda: Failures(MAX_FAILURES_OF_NAME))
+    _at_home: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
 
-    def note(self, address: str, now: datetime) -> None:
-        """Remember a failed login."""
+    def wait(self, address: str, name: str | None, now: datetime) -> timedelta | None:
+        """How long a login of this name has to wait; None when it may be tried now."""
         key = _key(address)
-        started, count = self._failures.pop(key, (now, 0))
-        if now - started >= self.window:
-            started, count = now, 0
-        self._failures[key] = (started, count + 1)
-        while len(self._failures) > _MAX_ADDRESSES:  # memory does not grow with the number of attackers
-            self._failures.popitem(last=False)
+        if (wait := self.addresses.wait(key, now)) is not None:
+            return wait
+        if name is None or (name, key) in self._at_home:
+            return None
+        return self.names.wait(name, now)
 
-    def forget(self, address: str) -> None:
-        """A login succeeded: earlier failures were slips."""
-        self._failures.pop(_key(address), None)
+    def note(self, address: str, name: str | None, now: datetime) -> None:
+        """Remember a failed login; `name` only where there is such a user."""
+        self.addresses.note(_key(address), now)
+        if name is not None:
+            self.names.note(name, now)
+
+    def succeeded(self, address: str, name: str) -> None:
+        """Remember a login: earlier failures from this address were slips."""
+        key = _key(address)
+        self.addresses.forget(key)
+        self._at_home.pop((name, key), None)
+        self._at_home[name, key] = None
+        while len(self._at_home) > _MAX_KEYS:
+            self._at_home.popitem(last=False)
 
 
 def is_cross_site(request: web.BaseRequest) -> bool:

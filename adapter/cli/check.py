@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapter.admin import load_users, weakness
 from adapter.cli.check_cpas import Candidate, check_cpas, read_cpa_files
 from adapter.cli.check_crls import check_crls
 from adapter.cli.check_keys import check_keys, check_roots
@@ -264,16 +265,15 @@ def _clash(one: Listen, other: Listen) -> bool:
 def _check_users(config: Config) -> Iterator[Line]:
     for user in config.admin.users:
         try:
-            empty = not user.token_file.read_bytes().strip()
-        except OSError as error:
-            yield wrong(
-                "user", user.name, f"{user.token_file} cannot be read ({error.strerror}); correct token_file"
-            )
+            load_users([user], strict=config.environment.guards_keys)
+            weak = weakness(user)
+        except ConfigProblem as problem:
+            yield wrong("user", user.name, problem.problems[0].removeprefix(f"admin.users {user.name}: "))
             continue
-        if empty:
-            yield wrong("user", user.name, f"{user.token_file} is empty; put a token in it, or sha256:<hex>")
-        else:
-            yield ok("user", user.name, f"{user.role} for {', '.join(user.authorities)}")
+        if weak is not None:
+            yield warning("user", user.name, weak)
+        roles = ", ".join(f"{role} for {name}" for name, role in user.role_of.items())
+        yield ok("user", user.name, roles)
 
 
 async def _check_sinks(config: Config, keys: Mapping[str, KeyPair]) -> list[Line]:

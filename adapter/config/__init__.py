@@ -17,6 +17,7 @@ from adapter.config.reload import ConfigFiles, Problems, Renewal, without
 from adapter.config.secrets import read_secret
 from adapter.config.settings import (
     AdminConfig,
+    AdminTlsConfig,
     AdminUser,
     AgreementConfig,
     AuthorityConfig,
@@ -54,6 +55,7 @@ from adapter.config.values import (
 
 __all__ = [
     "AdminConfig",
+    "AdminTlsConfig",
     "AdminUser",
     "AgreementConfig",
     "AreaForm",

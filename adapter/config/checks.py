@@ -130,10 +130,17 @@ def _check_users(config: Config) -> Iterator[Fault]:
         if user.name in names:
             yield (*key, "name"), f"user {user.name} is there twice; give each user another name"
         names.add(user.name)
-        for unknown in sorted(set(user.authorities) - {"*"} - config.authorities.keys()):
+        option = "authorities" if user.roles is None else "roles"
+        for unknown in sorted(user.role_of.keys() - {"*"} - config.authorities.keys()):
             yield (
-                (*key, "authorities"),
+                (*key, option),
                 f"no authority is called {unknown!r}; {did_you_mean(unknown, config.authorities)}",
+            )
+        roots = config.admin.tls.client_roots if config.admin.tls is not None else ()
+        if user.token_file is None and not roots:
+            yield (
+                key,
+                f"user {user.name} shows a certificate; name the roots of such in [admin.tls] client_roots",
             )
 
 

@@ -39,6 +39,8 @@ from adapter.config.values import (
     Network,
     Oin,
     Party,
+    Rate,
+    Subject,
     freeze,
     is_bucket_url,
     resolve,
@@ -55,6 +57,11 @@ class Environment(StrEnum):
     PROD = "prod"
     TEST = "test"
 
+    @property
+    def guards_keys(self) -> bool:
+        """Whether a key file that others than its owner may use is refused."""
+        return self is not Environment.TEST
+
 
 class Role(StrEnum):
     """What a user of the admin listener may do; each includes the one before it."""
@@ -62,6 +69,11 @@ class Role(StrEnum):
     LOOK = "look"
     REPAIR = "repair"
     ADMINISTER = "administer"
+
+    def includes(self, other: "Role") -> bool:
+        """Whether who has this role may do what needs the other."""
+        order = tuple(Role)
+        return order.index(self) >= order.index(other)
 
 
 class Flow(StrEnum):
@@ -221,20 +233,53 @@ class EbmsConfig(_Section):
 
 
 class AdminUser(_Section):
-    """``[[admin.users]]``: who may use status page and APIs, and for which authorities (``*`` is all)."""
+    """``[[admin.users]]``: who may use status page and APIs, how they prove who they are, and what they may do for
+    which authorities (``*`` is all): one role for each of ``authorities``, or each its own in ``roles``.
+    """
 
     name: Name
-    token_file: ConfigPath
-    role: Role
-    authorities: Annotated[tuple[str, ...], Field(min_length=1)]
+    token_file: ConfigPath | None = None
+    certificate: ConfigPath | None = None
+    certificate_subject: Subject | None = None
+    role: Role | None = None
+    authorities: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    roles: Annotated[Mapping[str, Role], Field(min_length=1), AfterValidator(freeze)] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if sum(one is not None for one in (self.token_file, self.certificate, self.certificate_subject)) != 1:
+            raise ValueError(
+                "a user proves who it is in one way; give token_file, certificate or certificate_subject"
+            )
+        together = self.role is not None and self.authorities is not None
+        apart = self.role is None and self.authorities is None
+        if together == (self.roles is not None) or not (together or apart):
+            raise ValueError(
+                'give role and authorities, or roles = { name = "repair", "*" = "look" }, and not both'
+            )
+        return self
+
+    @property
+    def role_of(self) -> Mapping[str, Role]:
+        """The role for each authority; that for ``*`` is for all that have none of their own."""
+        if self.roles is not None:
+            return self.roles
+        return dict.fromkeys(self.authorities or (), self.role or Role.LOOK)
+
+
+class AdminTlsConfig(TlsConfig):
+    """``[admin.tls]``: users may show a certificate that chains to one of ``client_roots``."""
+
+    client_roots: tuple[ConfigPath, ...] = ()
 
 
 class AdminConfig(_Section):
-    """``[admin]``: the listener for operators and their tools."""
+    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make."""
 
     listen: Address = Listen("127.0.0.1", 8080)
     trusted_proxies: tuple[Network, ...] = ()
-    tls: TlsConfig | None = None
+    tls: AdminTlsConfig | None = None
+    rate: Rate = 100.0
     users: tuple[AdminUser, ...] = ()
 
 

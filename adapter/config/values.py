@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
+from cryptography import x509
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from adapter.pki import is_oin, strip_suffix
@@ -182,6 +183,18 @@ def check_party(text: str) -> str:
     return text
 
 
+def check_subject(text: str) -> str:
+    """Accept the subject of a certificate, as RFC 4514 writes it."""
+    try:
+        x509.Name.from_rfc4514_string(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is not the subject of a certificate; write it as "
+            "`openssl x509 -noout -subject -nameopt RFC2253` does"
+        ) from error
+    return text
+
+
 def check_network(text: str) -> str:
     """Accept an IP address or a network in CIDR form."""
     try:
@@ -273,6 +286,7 @@ Party = Annotated[str, AfterValidator(check_party)]
 BucketUrl = Annotated[str, AfterValidator(check_bucket_url)]
 HeaderName = Annotated[str, AfterValidator(check_header_name)]
 CertificateName = Annotated[str, AfterValidator(check_certificate_name)]
+Subject = Annotated[str, Field(min_length=1), AfterValidator(check_subject)]
 Network = Annotated[str, AfterValidator(check_network)]
 ElementName = Annotated[str, AfterValidator(check_element_name)]
 ElementPaths = Annotated[

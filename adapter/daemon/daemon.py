@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, create_admin_app
-from adapter.config import Config, ConfigFiles, Environment, ProxyConfig
+from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import JobCounter, watch_backlog
@@ -47,7 +47,7 @@ from adapter.msh import (
 )
 from adapter.net import Networks
 from adapter.observe import Metrics, get_logger
-from adapter.pki import Revocation, RevocationMode, TrustStore
+from adapter.pki import KeyProblem, Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
@@ -345,9 +345,12 @@ class Daemon:
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
         app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
         admin = self.config.admin
-        listener = Listener("admin", admin.listen, _ADMIN_CONNECTIONS, self.metrics)
+        listener = Listener(
+            "admin", admin.listen, _ADMIN_CONNECTIONS, self.metrics, certificate_required=False
+        )
         self._closing.push_async_callback(listener.close)
-        self.admin_port = await listener.open(app, admin.tls, None)
+        trust = load_client_trust(self.config)
+        self.admin_port = await listener.open(app, admin.tls, trust)
 
 
 async def _sweep(db: Database, spool: Spool, names: SpoolNames) -> None:
@@ -376,6 +379,15 @@ def _migrate(config: Config) -> None:
             "`stam-adapter db migrate --post` removes it",
             action="schema.unfinished",
         )
+
+
+def load_client_trust(config: Config) -> TrustStore | None:
+    """The roots of the certificates of users; None where users show none. Raises ConfigProblem."""
+    roots = config.admin.tls.client_roots if config.admin.tls is not None else ()
+    try:
+        return TrustStore.from_files(roots) if roots else None
+    except KeyProblem as problem:
+        raise ConfigProblem([f"admin.tls.client_roots: {problem}"]) from problem
 
 
 def _warn_about(config: Config) -> None:

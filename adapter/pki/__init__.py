@@ -3,7 +3,7 @@
 from adapter.pki.crl import Crl, CrlProblem, crl_urls, issuer_id, read_crl
 from adapter.pki.crls import Crls
 from adapter.pki.header import CertificateForm, certificates_in
-from adapter.pki.keys import KeyPair, KeyProblem, PrivateKey, load_certificates, load_key_pair
+from adapter.pki.keys import KeyPair, KeyProblem, PrivateKey, exposure, load_certificates, load_key_pair
 from adapter.pki.oin import is_oin, oin_of, strip_suffix
 from adapter.pki.revocation import (
     Chain,
@@ -42,6 +42,7 @@ __all__ = [
     "certificates_in",
     "client_context",
     "crl_urls",
+    "exposure",
     "is_oin",
     "issuer_id",
     "links",

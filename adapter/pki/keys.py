@@ -1,5 +1,6 @@
 """Key pairs: a private key with its certificate and chain, from PEM files, checked to belong together."""
 
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +69,9 @@ def load_key_pair(certificate: Path, key: Path, *, strict_permissions: bool = Fa
 
     """
     first, *chain = load_certificates(certificate)
-    if strict_permissions:
-        _check_permissions(key)
+    problem = exposure(key)
+    if strict_permissions and problem is not None:
+        raise KeyProblem(problem)
     private_key = _load_private_key(key)
     if private_key.public_key() != first.public_key():
         later = any(private_key.public_key() == other.public_key() for other in chain)
@@ -81,6 +83,31 @@ def load_key_pair(certificate: Path, key: Path, *, strict_permissions: bool = Fa
         raise KeyProblem(f"{key}: this key does not belong to the first certificate of {certificate}; {fix}")
     _prove(private_key, key)
     return KeyPair(private_key, first, tuple(chain), certificate, key)
+
+
+def exposure(path: Path) -> str | None:
+    """Who may use a secret file besides whom it is for, with the fix; None where nobody may.
+
+    A file of root's that the adapter's user reads by its group, and can only read, is in order: so systems of
+    containers mount secrets.
+
+    Raises:
+        KeyProblem: there is no such file.
+
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    allowed = stat.S_IRWXU
+    if found.st_uid == 0 != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}:
+        allowed |= stat.S_IRGRP
+    if not stat.S_IMODE(found.st_mode) & 0o777 & ~allowed:
+        return None
+    return (
+        f"{path}: others than its owner may use this file (mode {stat.S_IMODE(found.st_mode):04o}); "
+        f"chmod 600 {path}"
+    )
 
 
 def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -126,18 +153,6 @@ def _prove(key: PrivateKey, path: Path) -> None:
         key.public_key().verify(key.sign(b"proof", PKCS1v15(), SHA256()), b"proof", PKCS1v15(), SHA256())
     except (InvalidSignature, ValueError) as error:
         raise KeyProblem(f"{path}: the private key is damaged; restore it from a backup") from error
-
-
-def _check_permissions(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyProblem(
-            f"{path}: others than its owner may use this key file (mode {stat.S_IMODE(mode):04o}); "
-            f"chmod 600 {path}"
-        )
 
 
 def _read(path: Path) -> bytes:

@@ -20,7 +20,14 @@ from cpa import Profile
 from tests.admin.house import TOKENS, Api, Client, Entry
 from tests.clock import Clock
 
-ROLES = {"beheer": ("administer", '["*"]'), "stad": ("repair", '["stad"]'), "kijker": ("look", '["dorp"]')}
+ROLES = {
+    "beheer": 'role = "administer"\nauthorities = ["*"]',
+    "stad": 'role = "repair"\nauthorities = ["stad"]',
+    "kijker": 'role = "look"\nauthorities = ["dorp"]',
+    "wissel": 'roles = { stad = "administer", "*" = "look" }',
+    "hersteller": 'roles = { stad = "look", dorp = "repair" }',
+    "dorper": 'role = "administer"\nauthorities = ["dorp"]',
+}
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +39,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     config = config.replace('sink = "archief"', 'sink = "postbus"').replace('first = "1s"', 'first = "20ms"')
     for name, token in TOKENS.items():
         (world.directory / f"{name}.token").write_text(f"{token}\n")
-        role, authorities = ROLES[name]
         config += f"""
 [[admin.users]]
 name = "{name}"
 token_file = "{name}.token"
-role = "{role}"
-authorities = {authorities}
+{ROLES[name]}
 """
     for name in plans:
         config += f'\n[authorities.{name}.sinks.postbus]\ntype = "mailbox"\n'

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapter.admin import ApplicationApi
+from adapter.admin.rest.routes import Route
 from adapter.config import Config
 from adapter.daemon.registry import Registry
 from adapter.observe import Metrics
@@ -38,7 +39,14 @@ from tests.messages import new_message
 API = "/service/rest/v19"
 DSO = f"urn:osb:oin:{DSO_OIN}"
 REPLY = "bevestiging"
-TOKENS = {"beheer": "the-token-of-beheer", "stad": "the:token:of:stad", "kijker": "the-token-of-kijker"}
+TOKENS = {
+    "beheer": "the-token-of-beheer",
+    "stad": "the:token:of:stad",
+    "kijker": "the-token-of-kijker",
+    "wissel": "the-token-of-wissel",
+    "hersteller": "the-token-of-hersteller",
+    "dorper": "the-token-of-dorper",
+}
 
 Client = TestClient[web.Request, web.Application]
 Entry = MutableMapping[str, Any]
@@ -82,7 +90,7 @@ class Api:
         return [
             (line["user"], line["did"], line["object"])
             for line in self.logs
-            if line["action"] == "admin.audit"
+            if line["action"] == "admin.audit" and (line["kind"], line["outcome"]) == ("change", "done")
         ]
 
     def authority(self, name: str) -> WorldAuthority:
@@ -167,3 +175,11 @@ def certificate(api: Api, name: str) -> str:
     tls = api.world.directory / "tls"
     pair = load_key_pair(tls / f"{name}.pem", tls / f"{name}.key")
     return base64.b64encode(pair.certificate.public_bytes(Encoding.DER)).decode()
+
+
+def sample(route: Route) -> str:
+    """The path of a route with something in the place of its variables."""
+    path = route.path
+    for name in ("cpaId", "messageId", "fromPartyId", "toPartyId", "source*"):
+        path = path.replace(f"{{{name}}}", "x")
+    return path

@@ -6,7 +6,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from adapter.admin.auth import NotAuthenticated, User, Users, load_users
-from adapter.admin.logins import FailedLogins, is_cross_site
+from adapter.admin.budget import Budget
+from adapter.admin.logins import FailedLogins, Failures, is_cross_site
 from adapter.config import AdminUser, ConfigProblem, Role
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -20,8 +21,8 @@ def user(path: Path, content: str, name: str = "beheer", role: Role = Role.LOOK)
 
 def test_a_token_file_holds_the_token_or_its_digest(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"geheim").hexdigest()
-    plain = load_users([user(tmp_path, "geheim\n")]).users[0]
-    hashed = load_users([user(tmp_path, f"sha256:{digest}\n")]).users[0]
+    plain = load_users([user(tmp_path, "geheim\n")], strict=False).users[0]
+    hashed = load_users([user(tmp_path, f"sha256:{digest}\n")], strict=False).users[0]
     assert plain.token == hashed.token
     assert "geheim" not in repr(plain)
 
@@ -29,24 +30,24 @@ def test_a_token_file_holds_the_token_or_its_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n", "sha256:12", "sha256:", "een\ntwee"])
 def test_a_token_file_without_one_token_is_a_configuration_problem(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigProblem) as problem:
-        load_users([user(tmp_path, content)])
+        load_users([user(tmp_path, content)], strict=False)
     assert "beheer.token" in problem.value.problems[0]
 
 
 def test_every_token_problem_is_told_at_once(tmp_path: Path) -> None:
     missing = AdminUser(name="weg", token_file=tmp_path / "weg", role=Role.LOOK, authorities=("*",))
     with pytest.raises(ConfigProblem) as problem:
-        load_users([missing, user(tmp_path, "", "leeg")])
+        load_users([missing, user(tmp_path, "", "leeg")], strict=False)
     assert len(problem.value.problems) == 2
 
 
 def test_two_users_may_not_share_a_token(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblem, match="token of user een"):
-        load_users([user(tmp_path, "zelfde", "een"), user(tmp_path, "zelfde", "twee")])
+        load_users([user(tmp_path, "zelfde", "een"), user(tmp_path, "zelfde", "twee")], strict=False)
 
 
 def test_roles_include_the_ones_before() -> None:
-    allowed = {role: [User("x", role, frozenset(), b"").may(asked) for asked in Role] for role in Role}
+    allowed = {role: [User("x", {"*": role}).may(asked) for asked in Role] for role in Role}
     assert allowed == {
         Role.LOOK: [True, False, False],
         Role.REPAIR: [True, True, False],
@@ -59,7 +60,7 @@ def test_roles_include_the_ones_before() -> None:
     ["Digest x", "Bearer", "Bearer x", "Basic", "Basic !!", "Basic /w==", "Basic bm9jb2xvbg==", "", "geheim"],
 )
 def test_credentials_that_name_nobody_are_refused(tmp_path: Path, header: str) -> None:
-    users = load_users([user(tmp_path, "geheim")])
+    users = load_users([user(tmp_path, "geheim")], strict=False)
     with pytest.raises(NotAuthenticated):
         users.authenticate(header)
 
@@ -69,38 +70,68 @@ def test_nobody_is_a_user_where_there_are_none() -> None:
         Users().authenticate("Bearer ")
 
 
+def failed_logins(most: int, of_name: int = 100) -> FailedLogins:
+    return FailedLogins(Failures(most), Failures(of_name))
+
+
 def test_an_address_waits_after_failed_logins_until_the_window_ends() -> None:
-    failed = FailedLogins(max_failures=2)
-    failed.note("192.0.2.1", NOW)
-    assert failed.wait("192.0.2.1", NOW) is None
-    failed.note("192.0.2.1", NOW + timedelta(seconds=20))
-    assert failed.wait("192.0.2.1", NOW + timedelta(seconds=20)) == timedelta(seconds=40)
-    assert failed.wait("192.0.2.2", NOW) is None
-    assert failed.wait("192.0.2.1", NOW + timedelta(seconds=60)) is None
+    failed = failed_logins(2)
+    failed.note("192.0.2.1", None, NOW)
+    assert failed.wait("192.0.2.1", None, NOW) is None
+    failed.note("192.0.2.1", None, NOW + timedelta(seconds=20))
+    assert failed.wait("192.0.2.1", None, NOW + timedelta(seconds=20)) == timedelta(seconds=40)
+    assert failed.wait("192.0.2.2", None, NOW) is None
+    assert failed.wait("192.0.2.1", None, NOW + timedelta(seconds=60)) is None
 
 
 def test_failures_of_a_window_that_ended_do_not_count() -> None:
-    failed = FailedLogins(max_failures=2)
-    failed.note("192.0.2.1", NOW)
-    failed.note("192.0.2.1", NOW + timedelta(minutes=2))
-    assert failed.wait("192.0.2.1", NOW + timedelta(minutes=2)) is None
+    failed = failed_logins(2)
+    failed.note("192.0.2.1", None, NOW)
+    failed.note("192.0.2.1", None, NOW + timedelta(minutes=2))
+    assert failed.wait("192.0.2.1", None, NOW + timedelta(minutes=2)) is None
 
 
 def test_a_subscriber_cannot_spread_guesses_over_ipv6_addresses() -> None:
-    failed = FailedLogins(max_failures=2)
-    failed.note("2001:db8::1", NOW)
-    failed.note("2001:db8::2", NOW)
-    assert failed.wait("2001:db8::3", NOW) is not None
-    assert failed.wait("2001:db8:0:1::3", NOW) is None
+    failed = failed_logins(2)
+    failed.note("2001:db8::1", None, NOW)
+    failed.note("2001:db8::2", None, NOW)
+    assert failed.wait("2001:db8::3", None, NOW) is not None
+    assert failed.wait("2001:db8:0:1::3", None, NOW) is None
+
+
+def test_guesses_from_many_addresses_are_stopped_by_the_name_but_not_for_who_logged_in_before() -> None:
+    failed = failed_logins(10, of_name=3)
+    failed.succeeded("198.51.100.1", "beheer")
+    for last in range(3):
+        failed.note(f"192.0.2.{last}", "beheer", NOW)
+    assert failed.wait("192.0.2.99", "beheer", NOW) == timedelta(minutes=1)
+    assert failed.wait("198.51.100.1", "beheer", NOW) is None
+    assert failed.wait("192.0.2.99", "kijker", NOW) is None
 
 
 def test_the_memory_of_failed_logins_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.admin.logins._MAX_ADDRESSES", 3)
-    failed = FailedLogins(max_failures=1)
+    monkeypatch.setattr("adapter.admin.logins._MAX_KEYS", 3)
+    failed = failed_logins(1)
     for last in range(5):
-        failed.note(f"192.0.2.{last}", NOW)
-    waiting = [last for last in range(5) if failed.wait(f"192.0.2.{last}", NOW) is not None]
+        failed.note(f"192.0.2.{last}", None, NOW)
+        failed.succeeded("198.51.100.1", f"user{last}")
+    waiting = [last for last in range(5) if failed.wait(f"192.0.2.{last}", None, NOW) is not None]
     assert waiting == [2, 3, 4]
+    assert len(failed._at_home) == 3
+
+
+def test_a_budget_is_spent_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(2.0)
+    assert [budget.take("een", NOW) for _ in range(4)] == [None] * 4
+    assert budget.take("een", NOW) == timedelta(seconds=0.5)
+    assert budget.take("twee", NOW) is None
+    later = NOW + timedelta(seconds=0.5)
+    assert budget.take("een", later) is None
+    assert budget.take("een", later) is not None
+    monkeypatch.setattr("adapter.admin.budget._MAX_NAMES", 2)
+    for name in ("drie", "vier", "vijf"):
+        budget.take(name, NOW)
+    assert len(budget._left) == 2
 
 
 @pytest.mark.parametrize(

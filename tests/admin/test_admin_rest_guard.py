@@ -7,14 +7,8 @@ from aiohttp import web
 from adapter.admin import ApplicationApi, create_admin_app
 from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role
-from tests.admin.house import API, TOKENS, Api, Client, properties
-
-
-def sample(route: Route) -> str:
-    path = route.path
-    for name in ("cpaId", "messageId", "fromPartyId", "toPartyId", "source*"):
-        path = path.replace(f"{{{name}}}", "x")
-    return path
+from adapter.store import AuditFilter, AuditOutcome, find_audit
+from tests.admin.house import API, TOKENS, Api, Client, properties, sample
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
@@ -43,6 +37,8 @@ async def test_a_role_that_is_too_low_is_refused(api: Api, route: Route) -> None
     assert str(route.role) in await response.text()
     assert api.audits() == []
     assert [line["user"] for line in api.logs if line["action"] == "admin.denied"] == ["kijker"]
+    refused = await api.db.read(find_audit, AuditFilter(outcome=AuditOutcome.REFUSED), 10)
+    assert [entry.actor for entry in refused] == ["kijker"]
 
 
 async def test_a_token_is_a_bearer_token_or_the_password_of_basic(api: Api) -> None:

@@ -6,10 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from adapter.admin.answers import answer_errors, error_as_text
-from adapter.admin.auth import Users, load_users
-from adapter.admin.logins import FailedLogins
+from adapter.admin.auth import load_users
+from adapter.admin.budget import Budget
 from adapter.admin.rest.api import ApplicationApi, Call
-from adapter.admin.rest.guard import Answer, guarded, identify
+from adapter.admin.rest.guard import Answer, Gate, guarded, identify
 from adapter.admin.rest.openapi import describe
 from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role
@@ -27,13 +27,13 @@ def create_api_app(api: ApplicationApi) -> web.Application:
 
     Raises ConfigProblem where the token of a user cannot be used.
     """
-    users: Users = load_users(api.config().admin.users)
-    app = web.Application(
-        middlewares=[answer_errors(api.metrics, error_as_text), identify(api, users, FailedLogins())]
-    )
+    config = api.config()
+    users = load_users(config.admin.users, strict=config.environment.guards_keys)
+    gate = Gate(users, Budget(config.admin.rate))
+    app = web.Application(middlewares=[answer_errors(api.metrics, error_as_text), identify(api, gate)])
     for route in ROUTES:
-        app.router.add_route(route.method, _pattern(route), guarded(route.role, route.answer))
-    app.router.add_route("GET", DESCRIPTION, guarded(Role.LOOK, _describing()))
+        app.router.add_route(route.method, _pattern(route), guarded(route.role, route.audited, route.answer))
+    app.router.add_route("GET", DESCRIPTION, guarded(Role.LOOK, None, _describing()))
     return app
 
 

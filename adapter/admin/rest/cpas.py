@@ -64,22 +64,27 @@ async def put_cpa(call: Call) -> web.StreamResponse:
     document = await _sound(call, octets)
     owner = _owner(call, document)
     try:
-        await call.api.db.write(
-            _put, owner.name, document.cpa_id, octets, call.api.clock(), overwrite=overwrite
+        await call.change(
+            lambda conn: _put(
+                conn, owner.name, document.cpa_id, octets, call.api.clock(), overwrite=overwrite
+            ),
+            lambda _: call.entry(document.cpa_id, owner.name, overwrite=overwrite),
         )
     except CpaOwnedByOther as problem:  # its text names an authority that this user need not know of
         raise bad_request(f"CPA {document.cpa_id} cannot be used: another authority has it") from problem
-    call.audit("cpa.put", document.cpa_id, authority=owner.name, overwrite=overwrite)
     await _settle(call)
     return web.Response(text=document.cpa_id)
 
 
 async def delete_cpa(call: Call) -> web.StreamResponse:
     """Withdraw an agreement; its history stays."""
-    row = await call.api.db.write(_withdraw, call.path("cpaId"), call.scope, call.api.clock())
+    row = await call.change(
+        lambda conn: _withdraw(conn, call.path("cpaId"), call.scope, call.api.clock()),
+        lambda row: call.entry(row.cpa_id, row.authority) if row is not None else None,
+    )
     if row is None:
-        raise _no_cpa(call)
-    call.audit("cpa.withdraw", row.cpa_id, authority=row.authority)
+        seen = await call.api.db.read(_active, call.path("cpaId"), call.visible)
+        raise call.denied(seen.authority) if seen is not None else _no_cpa(call)
     await _settle(call)
     return web.Response(status=204)
 
@@ -106,7 +111,10 @@ async def _sound(call: Call, octets: bytes) -> CollaborationProtocolAgreement:
 def _owner(call: Call, document: CollaborationProtocolAgreement) -> Authority:
     """The one authority of this user that is a party to the agreement. Raises Refused (400)."""
     known = call.api.authorities().by_name
-    owners = [known[name] for name in sorted(call.scope) if _is_party(document, known[name])]
+    owners = [known[name] for name in sorted(call.visible) if _is_party(document, known[name])]
+    allowed = [owner for owner in owners if owner.name in call.scope]
+    if owners and not allowed:
+        raise call.denied(owners[0].name)
     if len(owners) == 1:
         return owners[0]
     if owners:
@@ -115,7 +123,7 @@ def _owner(call: Call, document: CollaborationProtocolAgreement) -> Authority:
             f"CPA {document.cpa_id} is ambiguous: {names} are both parties to it; upload it as a user of one of them"
         )
     raise bad_request(
-        f"CPA {document.cpa_id} is of no authority of yours: none of {', '.join(sorted(call.scope)) or 'them'} "
+        f"CPA {document.cpa_id} is of no authority of yours: none of {', '.join(sorted(call.visible)) or 'them'} "
         "is a party to it"
     )
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from adapter.admin.rest.api import Call, bad_request
+from adapter.admin.rest.lookup import refuse_if_seen
 from adapter.admin.rest.messages import read_filter, read_limit
 from adapter.store import (
     EventType,
@@ -34,9 +35,12 @@ async def list_events(call: Call) -> web.StreamResponse:
 async def process_event(call: Call) -> web.StreamResponse:
     """Say that an event was dealt with, and with it the message, where it waits in a mailbox."""
     message_id = call.path("messageId")
-    marked = await call.api.db.write(_mark, message_id, call.scope, call.api.clock())
-    if marked is not None:
-        call.audit("event.process", message_id, authority=marked)
+    marked = await call.change(
+        lambda conn: _mark(conn, message_id, call.scope, call.api.clock()),
+        lambda authority: call.entry(message_id, authority) if authority is not None else None,
+    )
+    if marked is None:
+        await refuse_if_seen(call)
     return web.Response(status=204)
 
 

@@ -1,18 +1,33 @@
 """What stands before every call of the application API: who calls, and whether the role allows it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from http import HTTPStatus
 from math import ceil
 from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from cryptography import x509
 
-from adapter.admin.auth import CHALLENGES, NotAuthenticated, Users
+from adapter.admin.auth import CHALLENGES, NotAuthenticated, Users, name_in
+from adapter.admin.budget import Budget
 from adapter.admin.logins import FailedLogins, is_cross_site
-from adapter.admin.rest.api import ApplicationApi, Call, Refused
+from adapter.admin.rest.api import ApplicationApi, Audited, Call, Refused
 from adapter.config import Role
 from adapter.net import Networks, address_of
 from adapter.observe import get_logger
+from adapter.pki import peer_certificate
+from adapter.store import (
+    AuditEntry,
+    AuditKind,
+    AuditOutcome,
+    AuditVia,
+    StoreClosed,
+    StoreUnavailable,
+    add_audit,
+)
 
 log = get_logger(__name__)
 
@@ -22,66 +37,124 @@ Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 """Handles a call of a user whose role allows it. Raises Refused."""
 
 
-def identify(api: ApplicationApi, users: Users, failed: FailedLogins) -> Middleware:
+@dataclass(slots=True)
+class Gate:
+    """What is remembered of those who came: failed logins, and how much each user asked."""
+
+    users: Users
+    requests: Budget
+    failed: FailedLogins = field(default_factory=FailedLogins)
+    noted: Budget = field(default_factory=lambda: Budget(1.0))
+    """Failed logins that the audit trail gets: a flood of them must not fill the store. Every one is in the log."""
+
+
+def identify(api: ApplicationApi, gate: Gate) -> Middleware:
     """A middleware that lets nobody through but the users."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         now = api.clock()
         address = address_of(request, Networks(api.config().admin.trusted_proxies))
-        wait = failed.wait(address, now)
-        if wait is not None:
-            return web.Response(
-                status=429,
-                text="too many failed logins; wait",
-                headers={hdrs.RETRY_AFTER: str(ceil(wait.total_seconds()))},
-            )
+        authorization = request.headers.get(hdrs.AUTHORIZATION)
+        name = _known_name(gate.users, authorization)
+        if (wait := gate.failed.wait(address, name, now)) is not None:
+            return _too_many("too many failed logins; wait", wait)
         if is_cross_site(request):
+            api.metrics.refused_total.labels(reason="admin_cross_site").inc()
             log.warning("a call from another site", action="admin.cross_site", address=address)
             return web.Response(status=403, text="not from another site")
         try:
-            user = users.authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            user = gate.users.authenticate(authorization, _certificate(request))
         except NotAuthenticated as problem:
-            failed.note(address, now)
-            api.metrics.refused_total.labels(reason="admin_login").inc()
-            log.warning("a login failed", action="admin.login_failed", address=address, reason=str(problem))
+            gate.failed.note(address, name, now)
+            await _note_failed(api, gate, address, name, str(problem))
             return _challenge()
         if user is None:
             return _challenge()
-        failed.forget(address)
-        request[_CALL] = Call(api, request, user, address, user.scope(api.authorities()))
+        gate.failed.succeeded(address, user.name)
+        if (wait := gate.requests.take(user.name, now)) is not None:
+            api.metrics.refused_total.labels(reason="admin_rate").inc()
+            return _too_many("too many requests; wait", wait)
+        request[_CALL] = Call(api, request, user, address, user.scope(api.authorities(), Role.LOOK))
         return await handler(request)
 
     return middleware
 
 
-def guarded(role: Role, answer: Answer) -> Handler:
-    """The handler of a route for which a role is needed; what is refused is answered as text."""
+def guarded(role: Role, audited: Audited | None, answer: Answer) -> Handler:
+    """The handler of a route for which a role is needed: the one place where roles are looked at.
+
+    The call gets the authorities for which the user has the role; who has it for none is refused. What is refused is
+    answered as text, and in the audit trail.
+    """
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        call = request[_CALL]
+        given = request[_CALL]
+        call = replace(given, scope=given.user.scope(given.api.authorities(), role), audited=audited)
         try:
             require(call, role)
             return await answer(call)
         except Refused as refused:
+            if audited is not None or refused.status == HTTPStatus.FORBIDDEN:
+                await call.audit(_unsuccessful(call, AuditOutcome.REFUSED, refused.status))
             return web.Response(status=refused.status, text=refused.text)
+        except (StoreUnavailable, StoreClosed):
+            raise  # the trail is where the store is
+        except Exception:
+            if audited is not None:
+                await call.audit(_unsuccessful(call, AuditOutcome.FAILED, 500))
+            raise
 
     return handler
 
 
 def require(call: Call, role: Role) -> None:
-    """Raises Refused (403) where the user's role does not allow what is asked."""
+    """Raises Refused (403) where the user's role does not allow what is asked, for any authority."""
     if not call.user.may(role):
-        log.warning(
-            "a user asked for more than the role allows",
-            action="admin.denied",
-            user=call.user.name,
-            address=call.address,
-            role=call.user.role,
-            needed=role,
-            path=call.request.path,
-        )
+        call.denied()
         raise Refused(403, f"this needs the role {role}")
+
+
+def _unsuccessful(call: Call, outcome: AuditOutcome, status: int) -> AuditEntry:
+    """What was asked, by the variable in the path: a body may hold anything."""
+    path = call.request.match_info
+    subject = path.get("messageId") or path.get("cpaId") or path.get("source")
+    return call.entry(subject, outcome=outcome, status=status)
+
+
+async def _note_failed(api: ApplicationApi, gate: Gate, address: str, name: str | None, reason: str) -> None:
+    api.metrics.refused_total.labels(reason="admin_login").inc()
+    log.warning("a login failed", action="admin.login_failed", address=address, user=name, reason=reason)
+    now = api.clock()
+    if gate.noted.take("logins", now) is None:
+        # a name that no user has may be a token in the wrong field
+        entry = AuditEntry(
+            now,
+            name or "unknown",
+            AuditVia.ADMIN,
+            address,
+            AuditKind.LOGIN,
+            "login",
+            outcome=AuditOutcome.REFUSED,
+        )
+        await api.db.write(add_audit, entry)
+
+
+def _known_name(users: Users, authorization: str | None) -> str | None:
+    """The name in a header of HTTP basic, where a user has it."""
+    name = name_in(authorization)
+    return name if users.has(name) else None
+
+
+def _certificate(request: web.Request) -> x509.Certificate | None:
+    """What the caller showed in the TLS handshake."""
+    transport = request.transport
+    return peer_certificate(transport.get_extra_info("ssl_object")) if transport is not None else None
+
+
+def _too_many(text: str, wait: timedelta) -> web.Response:
+    headers = {hdrs.RETRY_AFTER: str(ceil(wait.total_seconds()))}
+    return web.Response(status=429, text=text, headers=headers)
 
 
 def _challenge() -> web.Response:

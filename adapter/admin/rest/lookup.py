@@ -44,7 +44,7 @@ def own_mailboxes(call: Call) -> Mailboxes:
 
 
 async def find_message(call: Call) -> Found:
-    """The business message that the path names. Raises Refused (404).
+    """The business message that the path names. Raises Refused (403, 404).
 
     A MessageId can be in the store several times: best-effort messages are not checked for duplicates. The oldest that
     waits in a mailbox goes first, so that each of them is listed, fetched and processed; else it is the last one.
@@ -52,8 +52,17 @@ async def find_message(call: Call) -> Found:
     message_id = call.path("messageId")
     found = await call.api.db.read(_find, message_id, call.scope, own_mailboxes(call))
     if found is None:
+        await refuse_if_seen(call)
         raise not_found(f"there is no message {message_id}")
     return found
+
+
+async def refuse_if_seen(call: Call) -> None:
+    """Raises Refused (403) where the message that the path names is of an authority that the user may only look at."""
+    if call.visible != call.scope:
+        seen = await call.api.db.read(_last, call.path("messageId"), call.visible - call.scope)
+        if seen is not None:
+            raise call.denied(seen.authority)
 
 
 def waiting_message(conn: Connection, message_id: str, boxes: Mailboxes) -> StoredMessage | None:

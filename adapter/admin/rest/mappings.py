@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from adapter.admin.rest.api import Call, bad_request, not_found
 from adapter.admin.rest.bodies import MAX_SMALL_JSON, read_json, read_text, required_text, text_of
 from adapter.store import (
+    AuditEntry,
     CertificateOverride,
     EndpointOverride,
     delete_certificate_override,
@@ -45,7 +46,9 @@ async def put_url_mapping(call: Call) -> web.StreamResponse:
     _check_url(source, "source")
     if destination is None:
         await _for_each(
-            call, lambda conn, name: delete_endpoint_override(conn, name, source, call.api.clock())
+            call,
+            lambda conn, name: delete_endpoint_override(conn, name, source, call.api.clock()),
+            _entry(call, source, action="url_mapping.delete"),
         )
     else:
         _check_url(destination, "destination")
@@ -55,9 +58,8 @@ async def put_url_mapping(call: Call) -> web.StreamResponse:
             lambda conn, name: put_endpoint_override(
                 conn, EndpointOverride(name, source, new), call.api.clock()
             ),
+            _entry(call, source, destination=destination),
         )
-    did = "url_mapping.put" if destination else "url_mapping.delete"
-    call.audit(did, source, destination=destination, authorities=sorted(call.scope))
     return web.Response(status=204)
 
 
@@ -67,11 +69,12 @@ async def delete_url_mapping(call: Call) -> web.StreamResponse:
     if call.request.query_string:
         source += f"?{call.request.query_string}"
     removed = await _for_each(
-        call, lambda conn, name: delete_endpoint_override(conn, name, source, call.api.clock())
+        call,
+        lambda conn, name: delete_endpoint_override(conn, name, source, call.api.clock()),
+        _entry(call, source),
     )
     if not removed:
         raise not_found(f"there is no URL mapping of {source}")
-    call.audit("url_mapping.delete", source, authorities=sorted(call.scope))
     return web.Response(status=204)
 
 
@@ -93,13 +96,7 @@ async def put_certificate_mapping(call: Call) -> web.StreamResponse:
         lambda conn, name: put_certificate_override(
             conn, CertificateOverride(name, _der(source), _der(destination), cpa_id), call.api.clock()
         ),
-    )
-    call.audit(
-        "certificate_mapping.put",
-        _name(source),
-        destination=_name(destination),
-        cpa_id=cpa_id,
-        authorities=sorted(call.scope),
+        _entry(call, _name(source), destination=_name(destination), cpa_id=cpa_id),
     )
     return web.Response(status=204)
 
@@ -112,22 +109,26 @@ async def delete_certificate_mapping(call: Call) -> web.StreamResponse:
     removed = await _for_each(
         call,
         lambda conn, name: delete_certificate_override(conn, name, _der(source), cpa_id, call.api.clock()),
+        _entry(call, _name(source), cpa_id=cpa_id),
     )
     if not removed:
         raise not_found("there is no mapping of this certificate")
-    call.audit("certificate_mapping.delete", _name(source), cpa_id=cpa_id, authorities=sorted(call.scope))
     return web.Response(status=204)
 
 
-async def _for_each(call: Call, change: Callable[[Connection, str], bool]) -> bool:
-    """Change something for every authority of the user, in one transaction; whether anything was changed."""
+def _entry(call: Call, subject: str, **more: Any) -> AuditEntry:
+    return call.entry(subject, authorities=sorted(call.scope), **more)
+
+
+async def _for_each(call: Call, change: Callable[[Connection, str], bool], entry: AuditEntry) -> bool:
+    """Change something for every authority that the user administers, in one transaction; whether anything was."""
     scope = sorted(call.scope)
 
     def change_all(conn: Connection) -> bool:
         changed = [change(conn, name) for name in scope]
         return any(changed)
 
-    return await call.api.db.write(change_all)
+    return await call.change(change_all, lambda changed: entry if changed else None)
 
 
 def _check_url(url: str, name: str) -> None:

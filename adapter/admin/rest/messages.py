@@ -17,13 +17,21 @@ from sqlalchemy import Connection
 from adapter.admin.rest.api import Call, bad_request
 from adapter.admin.rest.bodies import MAX_JSON, as_object, read_json, required_text, text_of
 from adapter.admin.rest.guard import require
-from adapter.admin.rest.lookup import Found, Mailboxes, find_message, own_mailboxes, waiting_message
+from adapter.admin.rest.lookup import (
+    Found,
+    Mailboxes,
+    find_message,
+    own_mailboxes,
+    refuse_if_seen,
+    waiting_message,
+)
 from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of, without_none
 from adapter.admin.streams import streaming
 from adapter.config import Role
 from adapter.msh import SubmittedPayload
 from adapter.store import (
+    AuditKind,
     Content,
     MessageFilter,
     Spool,
@@ -48,7 +56,7 @@ async def send_message(call: Call) -> web.StreamResponse:
     async with spooling(call.api.spool) as payloads:
         for source in sources or ():
             payloads.append(await _spooled(call.api.spool, as_object(source, "a data source")))
-    return note_sent(call, await send(call, wanted, tuple(payloads)))
+    return await note_sent(call, await send(call, wanted, tuple(payloads)))
 
 
 async def list_messages(call: Call) -> web.StreamResponse:
@@ -62,6 +70,7 @@ async def get_message(call: Call) -> web.StreamResponse:
     """A message with its payloads in base64; with `process`, it is marked as dealt with."""
     process = wants_processing(call)
     found = await find_message(call)
+    await note_fetched(call, found, process=process)
     async with streaming(call.request, call.api.metrics, {hdrs.CONTENT_TYPE: "application/json"}) as response:
         properties = json.dumps(properties_of(found.message, found.status(process=process)))
         await response.write(f'{{"properties": {properties}, "dataSources": ['.encode())
@@ -79,9 +88,13 @@ async def get_message(call: Call) -> web.StreamResponse:
 async def process_message(call: Call) -> web.StreamResponse:
     """Say that a message was dealt with; 204 also where there is nothing (more) to be dealt with."""
     message_id = call.path("messageId")
-    marked = await call.api.db.write(mark_processed, message_id, own_mailboxes(call), call.api.clock())
-    if marked is not None:
-        call.audit("message.process", message_id, authority=marked)
+    boxes = own_mailboxes(call)
+    marked = await call.change(
+        lambda conn: mark_processed(conn, message_id, boxes, call.api.clock()),
+        lambda authority: call.entry(message_id, authority) if authority is not None else None,
+    )
+    if marked is None:
+        await refuse_if_seen(call)
     return web.Response(status=204)
 
 
@@ -93,11 +106,24 @@ def wants_processing(call: Call) -> bool:
     return process
 
 
+async def note_fetched(call: Call, found: Found, *, process: bool) -> None:
+    """Say in the audit trail who is about to get a message. Raises Refused (403) where it may not be processed too."""
+    authority = found.message.authority
+    if process and authority not in call.user.scope(call.api.authorities(), Role.REPAIR):
+        raise call.denied(authority)
+    await call.audit(call.entry(found.message.message_id, authority, payloads=len(found.payloads)))
+
+
 async def process_found(call: Call, found: Found) -> None:
     """Mark a message that was fetched as dealt with, where it waits in a mailbox."""
+    message = found.message
     if found.waits:
-        await call.api.db.write(mark_mailbox_processed, found.message.id, call.api.clock())
-        call.audit("message.process", found.message.message_id, authority=found.message.authority)
+        entry = call.entry(
+            message.message_id, message.authority, kind=AuditKind.CHANGE, action="message.process"
+        )
+        await call.change(
+            lambda conn: mark_mailbox_processed(conn, message.id, call.api.clock()), lambda _: entry
+        )
 
 
 def mark_processed(conn: Connection, message_id: str, boxes: Mailboxes, now: datetime) -> str | None:

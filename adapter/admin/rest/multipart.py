@@ -16,7 +16,7 @@ from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from adapter.admin.rest.api import ApplicationApi, Call, Refused, bad_request
 from adapter.admin.rest.bodies import MAX_SMALL_JSON, as_object, load_json, too_large
 from adapter.admin.rest.lookup import find_message
-from adapter.admin.rest.messages import OCTETS, process_found, wants_processing
+from adapter.admin.rest.messages import OCTETS, note_fetched, process_found, wants_processing
 from adapter.admin.rest.sending import note_sent, read_wanted, send, spooling
 from adapter.admin.rest.states import properties_of
 from adapter.admin.streams import streaming
@@ -42,13 +42,14 @@ async def send_multipart(call: Call) -> web.StreamResponse:
             wanted = read_wanted(await _read(call, payloads))
     except (ValueError, AssertionError, binascii.Error) as error:  # what the reader of aiohttp raises
         raise bad_request("the body is not multipart/form-data") from error
-    return note_sent(call, await send(call, wanted, tuple(payloads)))
+    return await note_sent(call, await send(call, wanted, tuple(payloads)))
 
 
 async def get_multipart(call: Call) -> web.StreamResponse:
     """A message with its payloads as parts; with `process=true`, it is marked as dealt with."""
     process = wants_processing(call)
     found = await find_message(call)
+    await note_fetched(call, found, process=process)
     boundary = secrets.token_hex(16)
     headers = {hdrs.CONTENT_TYPE: f'multipart/form-data; boundary="{boundary}"'}
     async with streaming(call.request, call.api.metrics, headers) as response:

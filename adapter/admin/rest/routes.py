@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapter.admin.rest import cpas, events, mappings, messages, multipart, sending, signals
+from adapter.admin.rest.api import Audited
 from adapter.admin.rest.guard import Answer
 from adapter.admin.rest.schemas import (
     CERTIFICATE_MAPPING,
@@ -20,6 +21,7 @@ from adapter.admin.rest.schemas import (
     array_of,
 )
 from adapter.config import Role
+from adapter.store import AuditKind
 
 JSON: Final = "application/json"
 PLAIN: Final = "text/plain"
@@ -42,6 +44,7 @@ class Route:
     """One route: `path` is relative to the API; a variable in it takes one segment, `{name*}` all that follow.
 
     `returns` None is 204 without a body. `refuses` has the statuses of errors beside 401, 403, 429 and 500.
+    `audited` is None for what changes nothing and shows nothing that may be personal.
     """
 
     method: str
@@ -54,6 +57,7 @@ class Route:
     takes: Content | None = None
     query: tuple[Query, ...] = ()
     refuses: tuple[int, ...] = ()
+    audited: Audited | None = None
 
 
 _FLAG: Final[Schema] = {"type": "boolean", "default": False}
@@ -92,6 +96,7 @@ CPA_ROUTES: Final = (
         _ID,
         _OVERWRITE,
         (400, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "cpa.put"),
     ),
     Route(
         "POST",
@@ -120,6 +125,7 @@ CPA_ROUTES: Final = (
         "deleteCPA",
         "Withdraw a CPA.",
         refuses=(404,),
+        audited=Audited(AuditKind.CHANGE, "cpa.withdraw"),
     ),
 )
 
@@ -142,6 +148,7 @@ MAPPING_ROUTES: Final = (
         "Set a URL mapping; without destination it is removed.",
         takes=(JSON, URL_MAPPING),
         refuses=(400, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "url_mapping.put"),
     ),
     Route(
         "DELETE",
@@ -159,6 +166,7 @@ MAPPING_ROUTES: Final = (
         "deleteURLMapping",
         "Remove the mapping of a URL, which is the rest of the path, escaped or as it is.",
         refuses=(404,),
+        audited=Audited(AuditKind.CHANGE, "url_mapping.delete"),
     ),
     Route(
         "GET",
@@ -178,6 +186,7 @@ MAPPING_ROUTES: Final = (
         "Set a certificate mapping, of one CPA where cpaId is given.",
         takes=(JSON, CERTIFICATE_MAPPING),
         refuses=(400, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "certificate_mapping.put"),
     ),
     Route(
         "DELETE",
@@ -189,6 +198,7 @@ MAPPING_ROUTES: Final = (
         takes=_ID,
         query=(Query("cpaId"),),
         refuses=(400, 404, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "certificate_mapping.delete"),
     ),
     Route(
         "DELETE",
@@ -209,6 +219,7 @@ MESSAGE_ROUTES: Final = (
         "ping",
         "Send a Ping to the partner and wait for the Pong.",
         refuses=(400,),
+        audited=Audited(AuditKind.CHANGE, "ping"),
     ),
     Route(
         "POST",
@@ -220,6 +231,7 @@ MESSAGE_ROUTES: Final = (
         _ID,
         (JSON, MESSAGE_REQUEST),
         refuses=(400, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "message.send"),
     ),
     Route(
         "POST",
@@ -231,6 +243,7 @@ MESSAGE_ROUTES: Final = (
         _ID,
         (FORM, FORM_SENT),
         refuses=(400, 413, 415),
+        audited=Audited(AuditKind.CHANGE, "message.send"),
     ),
     Route(
         "GET",
@@ -253,6 +266,7 @@ MESSAGE_ROUTES: Final = (
         (FORM, FORM_FETCHED),
         query=_PROCESS,
         refuses=(400, 404),
+        audited=Audited(AuditKind.LOOK, "message.fetch"),
     ),
     Route(
         "GET",
@@ -264,6 +278,7 @@ MESSAGE_ROUTES: Final = (
         (JSON, MESSAGE),
         query=_PROCESS,
         refuses=(400, 404),
+        audited=Audited(AuditKind.LOOK, "message.fetch"),
     ),
     Route(
         "PUT",
@@ -274,6 +289,7 @@ MESSAGE_ROUTES: Final = (
         "Send a message again as a new one; the answer is the new MessageId.",
         _ID,
         refuses=(400, 404),
+        audited=Audited(AuditKind.CHANGE, "message.resend"),
     ),
     Route(
         "PATCH",
@@ -282,6 +298,7 @@ MESSAGE_ROUTES: Final = (
         Role.REPAIR,
         "processMessage",
         "Say that a message was dealt with.",
+        audited=Audited(AuditKind.CHANGE, "message.process"),
     ),
     Route(
         "GET",
@@ -292,6 +309,7 @@ MESSAGE_ROUTES: Final = (
         "What the partner says became of a message that was sent to it.",
         (JSON, MESSAGE_STATUS),
         refuses=(400, 404),
+        audited=Audited(AuditKind.CHANGE, "message.status"),
     ),
     Route(
         "GET",
@@ -311,6 +329,7 @@ MESSAGE_ROUTES: Final = (
         Role.REPAIR,
         "processMessageEvent",
         "Say that an event was dealt with, and with it the message.",
+        audited=Audited(AuditKind.CHANGE, "event.process"),
     ),
 )
 

@@ -101,7 +101,7 @@ async def resend_message(call: Call) -> web.StreamResponse:
         ref_to_message_id=message.ref_to_message_id,
     )
     new = await send(call, wanted, await _copies(call.api.spool, found.payloads))
-    call.audit("message.resend", message.message_id, authority=message.authority, message_id=new.message_id)
+    await call.audit(call.entry(message.message_id, message.authority, message_id=new.message_id))
     return web.Response(text=new.message_id)
 
 
@@ -113,9 +113,9 @@ def _was_encrypted(message: StoredMessage, known: KnownAgreement, service: Servi
     return exchange is not None and exchange.requires_encryption
 
 
-def note_sent(call: Call, message: StoredMessage) -> web.StreamResponse:
+async def note_sent(call: Call, message: StoredMessage) -> web.StreamResponse:
     """The answer to who sent a message: its MessageId."""
-    call.audit("message.send", message.message_id, authority=message.authority, cpa_id=message.cpa_id)
+    await call.audit(call.entry(message.message_id, message.authority, cpa_id=message.cpa_id))
     return web.Response(text=message.message_id)
 
 

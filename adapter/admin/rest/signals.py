@@ -11,7 +11,7 @@ from adapter.admin.rest.states import REMOTE_STATUS, instant, party_text
 from adapter.authorities import KnownAgreement
 from adapter.msh import await_answer, new_ping, new_status_request, send_job
 from adapter.observe import get_logger
-from adapter.store import Direction, MessageState, NewMessage, StoredMessage, insert_message
+from adapter.store import AuditEntry, Direction, MessageState, NewMessage, StoredMessage, insert_message
 
 log = get_logger(__name__)
 
@@ -27,8 +27,8 @@ async def ping(call: Call) -> web.StreamResponse:
         raise bad_request(f"the from party is not ours under {known.cpa_id}")
     if call.path("toPartyId") not in {party_text(one) for one in agreement.them.ids}:
         raise bad_request(f"the to party is not the partner of {known.cpa_id}")
-    call.audit("ping", known.cpa_id, authority=known.authority)
-    await _ask(call, known, new_ping(known, call.api.clock(), life=PATIENCE))
+    entry = call.entry(known.cpa_id, known.authority)
+    await _ask(call, known, new_ping(known, call.api.clock(), life=PATIENCE), entry)
     return web.Response(status=204)
 
 
@@ -39,9 +39,9 @@ async def message_status(call: Call) -> web.StreamResponse:
     if message.direction is Direction.IN:
         return web.json_response({"timestamp": instant(message.created_at), "status": found.status()})
     known = call.agreement(message.cpa_id)
-    call.audit("message.status", message.message_id, authority=known.authority)
+    entry = call.entry(message.message_id, known.authority)
     request = new_status_request(known, message.message_id, call.api.clock(), life=PATIENCE)
-    answer = await _ask(call, known, request)
+    answer = await _ask(call, known, request, entry)
     remote = REMOTE_STATUS.get(answer.reason or "")
     if remote is None:
         raise Refused(
@@ -50,10 +50,12 @@ async def message_status(call: Call) -> web.StreamResponse:
     return web.json_response({"status": remote})
 
 
-async def _ask(call: Call, known: KnownAgreement, signal: NewMessage) -> StoredMessage:
+async def _ask(call: Call, known: KnownAgreement, signal: NewMessage, entry: AuditEntry) -> StoredMessage:
     """Send a signal, and return it once it was answered. Raises Refused (500)."""
     db, now = call.api.db, call.api.clock()
-    row_id = await db.write(insert_message, signal, send_job(known), now)
+    row_id = await call.change(
+        lambda conn: insert_message(conn, signal, send_job(known), now), lambda _: entry
+    )
     message = await await_answer(db, row_id, PATIENCE)
     if message.state is MessageState.ANSWERED:
         return message
