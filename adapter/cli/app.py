@@ -32,6 +32,7 @@ class _Commands(LazyGroup):
             "Ask DSO-LV for verzoeken of which the notification never arrived.",
         ),
         "lane": LazyCommand("adapter.cli.lane", "app", "Pause and resume what goes to a partner or sink."),
+        "audit": LazyCommand("adapter.cli.audit", "app", "See who changed what, and who looked."),
         "inspect": LazyCommand("adapter.cli.inspect_file", "inspect", "Say what a file is."),
         "db": LazyCommand("adapter.cli.db", "app", "Manage the database."),
     }

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapter.cli.auditing import changed, looked, note
 from adapter.cli.output import FAILED, fail, say, show_document
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
@@ -19,7 +20,7 @@ from adapter.cli.settings import (
     store_trouble,
 )
 from adapter.config import Config
-from adapter.store import BackedUp, StoreProblem, back_up, open_spool
+from adapter.store import BackedUp, StoreProblem, back_up, open_spool, schema_status
 from adapter.store import restore as restore_backup
 
 
@@ -74,6 +75,7 @@ def restore(
         fail(store_trouble(settings, error))
     except OSError as error:
         fail(f"cannot restore: {error}; run this as the user of the daemon")
+    asyncio.run(_note_restored(settings, directory))
     typer.echo(
         f"the store is as it was at {restored.made_at:%Y-%m-%d %H:%M:%S}Z, with {restored.files} files"
     )
@@ -82,11 +84,20 @@ def restore(
     )
 
 
+async def _note_restored(config: Config, directory: Path) -> None:
+    """Say so in the audit trail; one of a version before has none, and gets it when the daemon starts."""
+    if not schema_status(config.store.url, config.state).is_usable:
+        return
+    async with opened_store(config) as db:
+        await note(db, changed("db.restore", str(directory)))
+
+
 async def _back_up(config: Config, directory: Path) -> BackedUp:
     async with opened_store(config) as db:
         try:
             # an object store outlives the daemon's host, and is protected with means of its own
             spool = open_spool(config) if config.store.keeps_files else None
+            await note(db, looked("db.backup", str(directory)))
             return await back_up(db, spool, config.store.url, directory, datetime.now(UTC))
         except OSError as error:
             fail(f"cannot make a backup in {directory}: {error}")

@@ -5,18 +5,20 @@ import re
 import sys
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.auditing import note
 from adapter.cli.output import WRONG_USE, Column, fail, say, show_json, show_table
 from adapter.cli.settings import opened_store
 from adapter.config import Config
 from adapter.config.values import parse_duration
-from adapter.store import Batch, Choice, Database, Group, Repair, count_chosen, repair_batch
+from adapter.store import AuditEntry, Batch, Choice, Database, Group, Repair, count_chosen, repair_batch
 
 SinceOption = Annotated[
     str | None,
@@ -64,6 +66,18 @@ def chosen(
     )
 
 
+def in_words(choice: Choice, state: StrEnum | None) -> dict[str, str]:
+    """What a bulk command chose by, for the audit trail."""
+    options = {**asdict(choice), "state": state}
+    del options["authority"]
+    return {f"by_{name}": str(value) for name, value in options.items() if value is not None}
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """The moment that an option gives; ends with exit code 2 where it cannot be read."""
+    return _moment(option, text, datetime.now(UTC))
+
+
 def require_one(
     name: str, value: str | None, choosing: Collection[object], manner: Collection[object]
 ) -> None:
@@ -80,14 +94,17 @@ def require_one(
         )
 
 
-async def mend(config: Config, repair: Repair, now: datetime, manner: Manner) -> None:
-    """Show what is chosen, ask where it must be asked, and change it batch by batch."""
+async def mend(config: Config, repair: Repair, now: datetime, manner: Manner, told: AuditEntry) -> None:
+    """Show what is chosen, ask where it must be asked, and change it batch by batch; `told` is for the audit
+    trail, before the first change."""
     async with opened_store(config) as db:
         groups = await db.read(count_chosen, repair)
         total = sum(group.count for group in groups)
         if not manner.as_json:
             _show(groups, manner.what)
         _ask(total, manner)
+        if total and not manner.dry_run:
+            await note(db, replace(told, detail={**told.detail, "chosen": total}))
         changed = 0 if manner.dry_run else await _change(db, repair, now)
     if manner.as_json:
         show_json(_document(groups, total, changed, manner))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from adapter.cli.agreements import known_agreement
+from adapter.cli.auditing import changed, note
 from adapter.cli.check_cpas import read_cpa_files
 from adapter.cli.grounds import (
     EvidenceOption,
@@ -127,6 +128,7 @@ async def _connect(
         ) as ground:
             try:
                 _warn_before_production(folder, ground)
+                await note(db, changed("connect", agreement.cpa_id, authority))
                 walked = await walk(ground, folder, steps, skip)
             except FolderProblem as problem:
                 fail(str(problem))

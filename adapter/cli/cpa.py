@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.auditing import change, changed
 from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Line, Result
 from adapter.cli.cpa_view import describe_cpa, describe_finding
@@ -262,7 +263,11 @@ async def _active(config: Config) -> tuple[AgreementRow, ...]:
 
 async def _put(config: Config, authority: str, cpa_id: str, data: bytes, path: Path) -> bool:
     async with opened_store(config) as db:
-        return await db.write(_put_once, authority, cpa_id, data, path)
+        return await change(
+            db,
+            lambda conn: _put_once(conn, authority, cpa_id, data, path),
+            lambda put: changed("cpa.put", cpa_id, authority) if put else None,
+        )
 
 
 def _put_once(conn: Connection, authority: str, cpa_id: str, data: bytes, path: Path) -> bool:
@@ -281,5 +286,9 @@ async def _withdraw(config: Config, cpa_id: str) -> str:
         active = {row.cpa_id: row.authority for row in await db.read(active_agreements)}
         if cpa_id not in active:
             fail(f"there is no agreement {cpa_id!r} in use; in use: {', '.join(sorted(active)) or 'none'}")
-        await db.write(withdraw_agreement, cpa_id, utc_now())
+        await change(
+            db,
+            lambda conn: withdraw_agreement(conn, cpa_id, utc_now()),
+            lambda _: changed("cpa.withdraw", cpa_id, active[cpa_id]),
+        )
         return active[cpa_id]

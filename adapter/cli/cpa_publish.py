@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from adapter.cli.auditing import changed, note
 from adapter.cli.grounds import (
     EvidenceOption,
     LanguageOption,
@@ -96,6 +97,7 @@ async def _publish(
             if dry_run:
                 await _show_request(ground, as_json=as_json)
                 return
+            await note(db, changed("cpa.publish", agreement.cpa_id, authority))
             walked = await _take(ground, folder)
     _report(walked, as_json=as_json)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.auditing import change, changed
 from adapter.cli.lazy import new_app
 from adapter.cli.output import Column, fail, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, read_config
@@ -88,12 +89,20 @@ async def _pause(config: Config, name: str, reason: str) -> None:
             f"{name!r} is no lane: a lane begins with partner:, dso:, sink: or route:; see `stam-adapter lane list`"
         )
     async with opened_store(config) as db:
-        await db.write(pause_lane, name, reason)
+        await change(
+            db,
+            lambda conn: pause_lane(conn, name, reason),
+            lambda _: changed("lane.pause", name),
+        )
 
 
 async def _resume(config: Config, name: str) -> None:
     async with opened_store(config) as db:
-        if not await db.write(_resume_known, name):
+        if not await change(
+            db,
+            lambda conn: _resume_known(conn, name),
+            lambda known: changed("lane.resume", name) if known else None,
+        ):
             fail(f"{name!r} was never paused; see `stam-adapter lane list`")
 
 

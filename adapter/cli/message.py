@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.auditing import change, changed, looked, note
 from adapter.cli.bulk import (
     DryRunOption,
     Manner,
@@ -16,6 +17,7 @@ from adapter.cli.bulk import (
     WithReasonOption,
     YesOption,
     chosen,
+    in_words,
     mend,
     require_one,
 )
@@ -174,7 +176,8 @@ def resend(
     asyncio.run(_say_what_is_left(settings, choice, state, now))
     done = f"sent again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
-    asyncio.run(mend(settings, resend_signals(choice, state, now), now, manner))
+    told = changed("message.resend", None, authority, **in_words(choice, state))
+    asyncio.run(mend(settings, resend_signals(choice, state, now), now, manner, told))
 
 
 @app.command("retry")
@@ -213,7 +216,8 @@ def retry(
     choice, now = chosen(authority, None, with_reason, since, until), utc_now()
     done = f"tried again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="action", done=done)
-    asyncio.run(mend(settings, retry_messages(choice, state, now), now, manner))
+    told = changed("message.retry", None, authority, **in_words(choice, state))
+    asyncio.run(mend(settings, retry_messages(choice, state, now), now, manner, told))
 
 
 def _bare(message_id: str) -> str:
@@ -237,8 +241,10 @@ async def _find(config: Config, **wanted: Any) -> list[StoredMessage]:
 async def _show(config: Config, message_id: str, *, as_json: bool) -> Description:
     async with opened_store(config) as db:
         found = await db.read(_details, message_id, as_json)
-    if not found["messages"]:
-        _not_found(message_id)
+        if not found["messages"]:
+            _not_found(message_id)
+        for authority in sorted({one["authority"] for one in found["messages"]}):
+            await note(db, looked("message.show", message_id, authority))
     return found
 
 
@@ -277,7 +283,11 @@ async def _resend(config: Config, message_id: str) -> StoredMessage:
         message = outgoing[0]
         await _check_resendable(db, message)
         job = NewJob(JobKind.SEND, partner_lane(message.authority, message.cpa_id))
-        await db.write(resend_response, message.id, job, utc_now())
+        await change(
+            db,
+            lambda conn: resend_response(conn, message.id, job, utc_now()),
+            lambda _: changed("message.resend", message.message_id, message.authority),
+        )
         return message
 
 
@@ -321,7 +331,11 @@ async def _check_resendable(db: Database, message: StoredMessage) -> None:
 
 async def _retry(config: Config, message_id: str) -> int:
     async with opened_store(config) as db:
-        count = await db.write(_unpark, message_id, utc_now())
+        count = await change(
+            db,
+            lambda conn: _unpark(conn, message_id, utc_now()),
+            lambda count: changed("message.retry", message_id, jobs=count) if count else None,
+        )
         if count is None:
             _not_found(message_id)
         if not count:

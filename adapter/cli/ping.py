@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from adapter.cli.agreements import known_agreement
+from adapter.cli.auditing import change, changed
 from adapter.cli.output import fail, say, show_json
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
@@ -49,7 +50,11 @@ async def _ping(config: Config, cpa_id: str, wait: timedelta) -> StoredMessage:
         known = await known_agreement(db, config, cpa_id)
         now = datetime.now(UTC)
         message = new_ping(known, now, life=wait)
-        row_id = await db.write(insert_message, message, send_job(known), now)
+        row_id = await change(
+            db,
+            lambda conn: insert_message(conn, message, send_job(known), now),
+            lambda _: changed("ping", cpa_id, known.authority),
+        )
         return await await_answer(db, row_id, wait + _SLACK)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from adapter.cli.auditing import changed, note
 from adapter.cli.output import (
     FAILED,
     WRONG_CONFIGURATION,
@@ -129,6 +130,9 @@ async def _reconcile(
         plans = reconcile_plans(config, sources)
         async with opened_store(config) as db:
             reconciler = Reconciler(db, lambda: plans, Metrics(), utc_now)
+            for name in () if dry_run else sorted(plans):
+                if authority in {None, name}:
+                    await note(db, changed("reconcile", verzoeknummer, name))
             return [
                 await _ask(reconciler, plan, days, verzoeknummer, dry_run=dry_run)
                 for name, plan in plans.items()

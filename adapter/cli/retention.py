@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from adapter.cli.auditing import changed, note
 from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, read_config
 from adapter.config import Config
@@ -69,6 +70,8 @@ async def _purge(config: Config, *, dry_run: bool) -> dict[str, int]:
         for text in said:
             say(text)
         purger = Purger(db, open_spool(config))
+        if not dry_run:
+            await note(db, changed("db.purge", None))
         counts = await (purger.look(policy, now) if dry_run else purger.run(policy, now))
     return {str(what): count for what, count in counts.items()}
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 from sqlalchemy import Connection
 
+from adapter.cli.auditing import change, changed, looked, note
 from adapter.cli.bulk import (
     DryRunOption,
     Manner,
@@ -16,6 +17,7 @@ from adapter.cli.bulk import (
     WithReasonOption,
     YesOption,
     chosen,
+    in_words,
     mend,
     require_one,
 )
@@ -38,6 +40,7 @@ from adapter.config import Flow as ConfiguredFlow
 from adapter.stam import collect_job
 from adapter.store import (
     OPEN_DELIVERY,
+    AuditEntry,
     DeliveryState,
     Flow,
     Job,
@@ -170,9 +173,10 @@ def retry(
         return
     choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = retry_deliveries(choice, _open_state(state), now)
+    told = changed("verzoek.retry", None, authority, **in_words(choice, state))
     done = f"tried again{when_done(settings)}"
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done=done)
-    asyncio.run(mend(settings, repair, now, manner))
+    asyncio.run(mend(settings, repair, now, manner, told))
 
 
 @app.command("skip")
@@ -214,8 +218,9 @@ def skip(
         return
     choice, now = chosen(authority, sink, with_reason, since, until), utc_now()
     repair = skip_deliveries(choice, _open_state(state), reason.strip(), now)
+    told = changed("verzoek.skip", None, authority, **in_words(choice, state))
     manner = Manner(dry_run=dry_run, yes=yes, as_json=as_json, what="sink", done="skipped")
-    asyncio.run(mend(settings, repair, now, manner))
+    asyncio.run(mend(settings, repair, now, manner, told))
 
 
 @app.command("fetch")
@@ -305,8 +310,10 @@ async def _find(
 async def _show(config: Config, verzoeknummer: str, authority: str | None, *, as_json: bool) -> Description:
     async with opened_store(config) as db:
         found = await db.read(_details, verzoeknummer, authority, as_json)
-    if not found["deliveries"]:
-        _not_found(verzoeknummer, authority)
+        if not found["deliveries"]:
+            _not_found(verzoeknummer, authority)
+        for name in sorted({one["authority"] for one in found["deliveries"]}):
+            await note(db, looked("verzoek.show", verzoeknummer, name))
     return found
 
 
@@ -356,7 +363,11 @@ def _waits_for(conn: Connection, waiting: Job) -> str | None:
 
 async def _retry(config: Config, verzoeknummer: str, volgnummer: str | None, authority: str | None) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_unpark, verzoeknummer, volgnummer, authority, utc_now())
+        found, count = await change(
+            db,
+            lambda conn: _unpark(conn, verzoeknummer, volgnummer, authority, utc_now()),
+            lambda done: _told("verzoek.retry", verzoeknummer, *done),
+        )
         parked = None if found else await db.read(_parked_message, verzoeknummer)
     if parked is not None:
         fail(
@@ -390,7 +401,11 @@ async def _skip(
     config: Config, verzoeknummer: str, volgnummer: str | None, authority: str | None, reason: str
 ) -> int:
     async with opened_store(config) as db:
-        found, count = await db.write(_skip_open, verzoeknummer, volgnummer, authority, reason, utc_now())
+        found, count = await change(
+            db,
+            lambda conn: _skip_open(conn, verzoeknummer, volgnummer, authority, reason, utc_now()),
+            lambda done: _told("verzoek.skip", verzoeknummer, *done),
+        )
     if not found:
         _not_found(verzoeknummer, authority)
     if not count and len({one.authority for one in found if one.state in OPEN_DELIVERY}) > 1:
@@ -424,7 +439,13 @@ def _skip_open(
 
 async def _fetch(config: Config, verzoeknummer: str, authority: str, sink: str) -> None:
     async with opened_store(config) as db:
-        waiting = await db.write(_create, verzoeknummer, authority, sink, utc_now())
+        waiting = await change(
+            db,
+            lambda conn: _create(conn, verzoeknummer, authority, sink, utc_now()),
+            lambda waiting: (
+                changed("verzoek.fetch", verzoeknummer, authority, sink=sink) if waiting is None else None
+            ),
+        )
     if waiting is None:
         return
     retry_it = f"use `stam-adapter verzoek retry {verzoeknummer}`"
@@ -448,6 +469,14 @@ def _create(
     )
     create_delivery(conn, new, collect_job(authority, sink, verzoeknummer), now)
     return None
+
+
+def _told(action: str, verzoeknummer: str, found: list[StoredDelivery], count: int) -> AuditEntry | None:
+    """What the audit trail is to say of a change to deliveries; nothing where none was changed."""
+    if not count:
+        return None
+    names = sorted({one.authority for one in found})
+    return changed(action, verzoeknummer, names[0] if len(names) == 1 else None, deliveries=count)
 
 
 def _states(found: list[StoredDelivery]) -> str:

@@ -215,7 +215,7 @@ from adapter.store.states import (
     Origin,
 )
 from adapter.store.timeline import Event, add_event, events_for
-from adapter.store.trail import AuditEntry, AuditFilter, add_audit, find_audit
+from adapter.store.trail import AuditEntry, AuditFilter, add_audit, change_audited, find_audit
 from adapter.store.urls import shown_url
 
 __all__ = [
@@ -329,6 +329,7 @@ __all__ = [
     "agreements_version",
     "back_up",
     "bring_forward",
+    "change_audited",
     "checkpoints",
     "claim_jobs",
     "complete_collection",

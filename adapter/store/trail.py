@@ -3,15 +3,17 @@
 What a row says is names and identifiers, cut to a length: no payload, no file name, no secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from adapter.store.schema import audit
 from adapter.store.states import AuditKind, AuditOutcome, AuditVia
+
+T = TypeVar("T")
 
 MAX_TEXT: Final = 400
 """Characters of a text in the trail; what callers choose is cut to it."""
@@ -61,6 +63,17 @@ def add_audit(conn: Connection, entry: AuditEntry) -> None:
     values = {name: _cut(getattr(entry, name)) for name in _COLUMNS}
     detail = {name: _cut(value) for name, value in entry.detail.items() if value is not None}
     conn.execute(insert(audit), values | {"detail": detail})
+
+
+def change_audited(
+    conn: Connection, work: Callable[[Connection], T], told: Callable[[T], AuditEntry | None]
+) -> tuple[T, AuditEntry | None]:
+    """Do some work, and add what is told of its result; None where nothing was changed."""
+    result = work(conn)
+    entry = told(result)
+    if entry is not None:
+        add_audit(conn, entry)
+    return result, entry
 
 
 def find_audit(conn: Connection, wanted: AuditFilter, limit: int) -> list[AuditEntry]:

@@ -13,7 +13,16 @@ from adapter.authorities import Authorities, KnownAgreement
 from adapter.config import Config
 from adapter.msh import Submitter
 from adapter.observe import Metrics, get_logger
-from adapter.store import AuditEntry, AuditKind, AuditOutcome, AuditVia, Database, Spool, add_audit
+from adapter.store import (
+    AuditEntry,
+    AuditKind,
+    AuditOutcome,
+    AuditVia,
+    Database,
+    Spool,
+    add_audit,
+    change_audited,
+)
 
 log = get_logger(__name__)
 
@@ -146,15 +155,7 @@ class Call:
 
     async def change(self, work: Callable[[Connection], T], told: Callable[[T], AuditEntry | None]) -> T:
         """Change the store, and in the same transaction say in the audit trail what was changed; None for nothing."""
-
-        def both(conn: Connection) -> tuple[T, AuditEntry | None]:
-            result = work(conn)
-            entry = told(result)
-            if entry is not None:
-                add_audit(conn, entry)
-            return result, entry
-
-        result, entry = await self.api.db.write(both)
+        result, entry = await self.api.db.write(change_audited, work, told)
         if entry is not None:
             log_audited(entry)
         return result
