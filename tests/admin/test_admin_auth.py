@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from adapter.admin.auth import NotAuthenticated, User, Users, load_users
+from adapter.admin.auth import NotAuthenticated, User, Users, load_users, weakness
 from adapter.admin.budget import Budget
 from adapter.admin.logins import FailedLogins, Failures, is_cross_site
 from adapter.config import AdminUser, ConfigProblem, Role
@@ -149,3 +149,43 @@ def test_a_budget_is_spent_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_a_browser_cannot_be_made_to_call_by_another_site(headers: dict[str, str], cross: bool) -> None:
     assert is_cross_site(make_mocked_request("POST", "/", headers=headers)) is cross
+
+
+STRONG_TOKEN = "f3a9c1d27e5b8046f3a9c1d27e5b8046"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+def test_a_token_file_that_others_may_use_is_refused_with_the_fix(tmp_path: Path, mode: int) -> None:
+    one = user(tmp_path, STRONG_TOKEN)
+    assert one.token_file is not None
+    one.token_file.chmod(mode)
+    with pytest.raises(ConfigProblem, match=f"chmod 600 {one.token_file}"):
+        load_users([one], strict=True)
+    assert load_users([one], strict=False).users
+    one.token_file.chmod(0o600)
+    assert load_users([one], strict=True).users
+
+
+@pytest.mark.parametrize(
+    ("token", "weak"),
+    [
+        ("geheim", True),
+        ("a" * 64, True),
+        ("abababababababababababababababab", True),
+        (STRONG_TOKEN, False),
+        ("sha256:" + "0" * 64, False),
+    ],
+)
+def test_a_token_that_might_be_guessed_is_told_without_it(tmp_path: Path, token: str, weak: bool) -> None:
+    problem = weakness(user(tmp_path, token))
+    assert (problem is not None) is weak
+    assert token not in (problem or "")
+
+
+def test_a_token_file_that_is_no_text_does_not_repeat_it(tmp_path: Path) -> None:
+    one = user(tmp_path, "")
+    assert one.token_file is not None
+    one.token_file.write_bytes(b"\xff\xfegeheim")
+    with pytest.raises(ConfigProblem) as problem:
+        load_users([one], strict=False)
+    assert "geheim" not in str(problem.value)

@@ -1,5 +1,6 @@
 import base64
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 from aiohttp import web
@@ -9,6 +10,13 @@ from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role
 from adapter.store import AuditFilter, AuditOutcome, find_audit
 from tests.admin.house import API, TOKENS, Api, Client, properties, sample
+
+
+class Place(NamedTuple):
+    """Something to ask for."""
+
+    method: str
+    path: str
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
@@ -145,3 +153,58 @@ async def test_a_user_sees_only_the_own_authorities(api: Api) -> None:
     )
     assert response.status == 400
     assert await api.state(row) == "received"
+
+
+HARDENED = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+PLACES = (
+    *(Place(route.method, API + sample(route)) for route in ROUTES),
+    *(Place("GET", path) for path in (f"{API}/openapi.json", f"{API}/none", "/", "/health/live")),
+    *(Place("GET", path) for path in ("/health/ready", "/metrics", "/deliveries/x", "/none")),
+    Place("POST", "/metrics"),
+)
+
+
+@pytest.mark.parametrize("user", [None, "beheer", "kijker"])
+async def test_every_answer_of_every_route_is_hardened_also_errors(api: Api, user: str | None) -> None:
+    statuses = set()
+    for place in PLACES:
+        login = {"Authorization": f"Bearer {TOKENS[user]}"} if user is not None else {}
+        response = await api.client.request(place.method, place.path, headers=login)
+        await response.read()
+        statuses.add(response.status)
+        assert {name: response.headers.get(name) for name in HARDENED} == HARDENED, place
+        assert "Server" not in response.headers
+        assert "Strict-Transport-Security" not in response.headers  # which only counts over TLS
+    assert statuses > {None: {200, 401}, "beheer": {200, 400, 404}, "kijker": {200, 403, 404}}[user]
+
+
+CROSS_SITE = (
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+)
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE, ids=str)
+async def test_no_other_site_can_make_a_browser_call_anything(api: Api, headers: dict[str, str]) -> None:
+    for route in ROUTES:
+        response = await api.call(route.method, sample(route), headers=headers)
+        assert (response.status, await response.text()) == (403, "not from another site"), route.name
+    assert api.audits() == []
+
+
+async def test_a_form_of_a_page_is_no_body_of_a_call(api: Api) -> None:
+    """What a page can send without asking first is taken by no route: its content types are none of ours."""
+    for route in ROUTES:
+        if route.takes is not None and route.takes[0] != "multipart/form-data":
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            response = await api.call(route.method, sample(route), headers=form, data=b"a=b")
+            assert response.status == 415, route.name
