@@ -41,6 +41,11 @@ def check_roots(config: Config, now: datetime) -> tuple[TrustStore, list[Line]]:
     if not config.trust.roots:
         fix = "name the PEM file of the PKIoverheid private root under [trust] roots"
         lines.append(warning("root", "trust.roots", f"there is none, so no partner is trusted; {fix}"))
+    for path in config.admin.tls.client_roots if config.admin.tls is not None else ():
+        try:
+            lines += [_root(path, root, now) for root in TrustStore.from_files([path]).roots]
+        except KeyProblem as problem:
+            lines.append(wrong("root", path.name, f"admin.tls.client_roots: {problem}"))
     below: list[Path] = []
     for path in config.trust.intermediates:
         try:
