@@ -62,9 +62,11 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(inner)
 
 
-def tables_of(value: Any) -> Iterator[Mapping[str, Any]]:
-    """A table itself, or the tables of an array of tables."""
-    yield from (value,) if isinstance(value, Mapping) else value
+def as_one(value: Any) -> Mapping[str, Any]:
+    """A table itself, or every key that any table of an array of tables has."""
+    if isinstance(value, Mapping):
+        return value
+    return {key: item for table in value for key, item in table.items()}
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def missing(model: type[BaseModel], table: Mapping[str, Any], where: str = "") -
             continue
         for inner in models_in(field.annotation):
             by_name = key in {"authorities", "agreements"} and inner.__name__ != "AdminUser"
-            found = table[key].values() if by_name else tables_of(table[key])
+            found = table[key].values() if by_name else [as_one(table[key])]
             for one in found:
                 yield from missing(inner, one, path)
 
