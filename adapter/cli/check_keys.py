@@ -1,6 +1,7 @@
 """The checks of roots, keys and certificates: they belong together, are trusted, valid, and of who they should be."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,13 @@ from cryptography import x509
 
 from adapter.cli.certificate_view import holder_name
 from adapter.cli.check_line import Line, ok, warning, wrong
-from adapter.config import AuthorityConfig, Config, Environment, read_secret
+from adapter.config import AuthorityConfig, Config, Environment, KeyFiles, read_secret
 from adapter.pki import (
     KeyPair,
     KeyProblem,
     NotTrusted,
     TrustStore,
-    load_key_pair,
+    exposure,
     oin_of,
 )
 
@@ -64,17 +65,20 @@ def check_keys(config: Config, trust: TrustStore, now: datetime) -> tuple[Keys, 
     lines: list[Line] = []
     for section, tls in (("ebms.tls", config.ebms.tls), ("admin.tls", config.admin.tls)):
         if tls is not None:
-            _, found = _check_pair(section, tls.certificate, tls.key, now)
-            lines += found
+            for files in tls.pairs:
+                _, found = _check_pair(config, section, files, now)
+                lines += found
     if config.ebms.tls is not None:
         lines += _check_server(config, trust, now)
     for name, authority in config.authorities.items():
-        pair, found = _check_pair(name, authority.certificate, authority.key, now)
+        pair, found = _check_pair(config, name, authority, now)
         lines += found
         if pair is not None:
             keys[name] = pair
             lines += _check_holder(config, name, authority, pair)
             lines += _check_chain(config, name, pair, trust, now)
+        for files in authority.spare_keys:
+            lines += _check_pair(config, f"{name}.spare_keys", files, now)[1]
         lines += _check_own_pairs(config, name, authority, trust, now)
     return keys, lines
 
@@ -87,15 +91,18 @@ def _root(path: Path, root: x509.Certificate, now: datetime) -> Line:
     return ok("root", path.name, f"{holder_name(root)} {_until(root)}")
 
 
-def _check_pair(name: str, certificate: Path, key: Path, now: datetime) -> tuple[KeyPair | None, list[Line]]:
+def _check_pair(
+    config: Config, name: str, files: KeyFiles, now: datetime
+) -> tuple[KeyPair | None, list[Line]]:
     try:
-        pair = load_key_pair(certificate, key)
+        pair = files.load(strict=config.environment.guards_keys)
+        exposed = [warning("key", name, problem) for problem in map(exposure, files.secrets) if problem]
     except KeyProblem as problem:
         return None, [wrong("key", name, str(problem))]
     facts = f"{holder_name(pair.certificate)}, OIN {pair.oin or 'none'}, {_until(pair.certificate)}"
     end = pair.certificate.not_valid_after_utc
     if now > end:
-        line = wrong("key", name, f"{facts}: expired; put a new certificate in {certificate}")
+        line = wrong("key", name, f"{facts}: expired; put a new certificate in {files.certificate}")
     elif now < pair.certificate.not_valid_before_utc:
         start = pair.certificate.not_valid_before_utc
         line = wrong(
@@ -107,18 +114,17 @@ def _check_pair(name: str, certificate: Path, key: Path, now: datetime) -> tuple
         )
     else:
         line = ok("key", name, facts)
-    return pair, [line]
+    return pair, [line, *exposed]
 
 
 def _check_server(config: Config, trust: TrustStore, now: datetime) -> Iterator[Line]:
     """What partners look at when they connect to us."""
-    tls = config.ebms.tls
-    if tls is None:
-        return
-    try:
-        pair = load_key_pair(tls.certificate, tls.key)
-    except KeyProblem:
-        return  # said before
+    for files in config.ebms.tls.pairs if config.ebms.tls is not None else ():
+        with suppress(KeyProblem):  # said before
+            yield from _check_shown(config, files.load(strict=False), trust, now)
+
+
+def _check_shown(config: Config, pair: KeyPair, trust: TrustStore, now: datetime) -> Iterator[Line]:
     if pair.oin is None and config.environment is not Environment.TEST:
         yield warning(
             "certificate",
@@ -134,9 +140,9 @@ def _check_own_pairs(
     """The keys that the APIs of DSO-LV are to be asked with, where those are not the authority's."""
     yield from _check_secrets(name, authority)
     for table, api in (("dso", authority.dso), ("publish", authority.publish)):
-        if api is None or api.certificate is None or api.key is None:
+        if api is None or api.own_keys is None:
             continue
-        pair, lines = _check_pair(f"{name}.{table}", api.certificate, api.key, now)
+        pair, lines = _check_pair(config, f"{name}.{table}", api.own_keys, now)
         yield from lines
         if pair is not None:
             yield from _check_chain(config, f"{name}.{table}", pair, trust, now)

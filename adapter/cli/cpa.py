@@ -25,7 +25,7 @@ from adapter.cli.settings import (
     read_config,
 )
 from adapter.config import AuthorityConfig, Config
-from adapter.pki import KeyPair, KeyProblem, load_key_pair
+from adapter.pki import KeyPair, KeyProblem
 from adapter.store import (
     AgreementRow,
     AgreementSource,
@@ -205,7 +205,7 @@ def _parse(file: Path, data: bytes) -> CollaborationProtocolAgreement:
 
 def _keys(authority: AuthorityConfig) -> KeyPair | None:
     try:
-        return load_key_pair(authority.certificate, authority.key)
+        return authority.load(strict=False)
     except KeyProblem as problem:
         say(f"whether the CPA has our certificate is not checked: {problem}")
         return None

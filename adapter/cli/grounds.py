@@ -16,12 +16,12 @@ from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Result
 from adapter.cli.output import error_console, fail, say
 from adapter.cli.settings import daemon_runs, fail_configuration, named_authority
-from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment, read_secret
+from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment, KeyFiles, read_secret
 from adapter.connecting import CertificateFacts, Folder, Ground, Language, Publisher, Remark, Subject
 from adapter.daemon import load_trust
 from adapter.net import HttpClient, Timeouts
 from adapter.observe import installed_version
-from adapter.pki import KeyPair, KeyProblem, load_key_pair
+from adapter.pki import KeyPair, KeyProblem
 from adapter.store import AgreementRow, Database, is_shared
 from adapter.work import utc_now
 from cpa import Agreement, CpaError, NotAParty, agreement_for, parse_cpa
@@ -83,7 +83,7 @@ async def standing(
 ) -> AsyncIterator[Ground]:
     """The ground of the steps for one agreement; `known` and `row` are given where it is in use."""
     owner = named_authority(config, authority)
-    keys = _load(config, authority)
+    keys = _load(config, authority, config.authorities[authority])
     publisher = _publisher(config, authority, owner, keys)
     now = utc_now()
 
@@ -152,9 +152,9 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
     host = urlsplit(settings.url).hostname or ""
     used = next(
         (
-            _load(config, authority, table, one.certificate, one.key)
+            _load(config, authority, one.own_keys, table)
             for table, one in (("publish", settings), ("dso", owner.dso))
-            if one is not None and one.certificate is not None and one.key is not None
+            if one is not None and one.own_keys is not None
         ),
         keys,
     )
@@ -181,14 +181,12 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
 def _load(
     config: Config,
     authority: str,
+    files: KeyFiles,
     table: str | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
 ) -> KeyPair:
     """A key pair of an authority, its own or of a table of it; ends the command where it cannot be used."""
-    owner = config.authorities[authority]
     where = f"authority {authority}" + (f": {table}" if table else "")
     try:
-        return load_key_pair(certificate or owner.certificate, key or owner.key)
+        return files.load(strict=config.environment.guards_keys)
     except KeyProblem as problem:
         fail_configuration(ConfigProblem([f"{where}: {problem}"]))

@@ -3,6 +3,7 @@
 from adapter.config.checks import dso_environment
 from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
 from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
+from adapter.config.key_files import KeyFiles, with_key_of_bundle
 from adapter.config.load import load_config
 from adapter.config.problems import ConfigProblem
 from adapter.config.publish import PublishBody, PublishConfig
@@ -75,6 +76,7 @@ __all__ = [
     "FetchStrategy",
     "FileState",
     "Flow",
+    "KeyFiles",
     "LimitsConfig",
     "LinksConfig",
     "Listen",
@@ -111,5 +113,6 @@ __all__ = [
     "parse_size",
     "paths_in",
     "read_secret",
+    "with_key_of_bundle",
     "without",
 ]

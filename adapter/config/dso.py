@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from adapter.config.key_files import OtherKeyFiles
 from adapter.config.values import ConfigPath, Duration, Rate, check_url, freeze
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -93,7 +94,7 @@ class OauthConfig(_Section):
         return check_url(value, "a URL")
 
 
-class DsoConfig(_Section):
+class DsoConfig(OtherKeyFiles):
     """``[authorities.<name>.dso]``: the API Verzoek afhandelen, needed where a route has flow ``stam``."""
 
     url: str
@@ -111,8 +112,6 @@ class DsoConfig(_Section):
     timeout: Duration = timedelta(seconds=60)
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
     rate: Rate | None = None
-    certificate: ConfigPath | None = None
-    key: ConfigPath | None = None
     api_key_file: ConfigPath | None = None
     api_key_header: Header = "x-api-key"
     oauth: OauthConfig | None = None

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adapter.config.values import BaseUrl, ConfigPath, Duration, Section, Text, freeze
+from adapter.config.key_files import OtherKeyFiles
+from adapter.config.values import BaseUrl, ConfigPath, Duration, Text, freeze
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 Status = Annotated[int, Field(ge=200, le=499)]
@@ -38,7 +39,7 @@ class PublishBody(StrEnum):
     JSON = "json"
 
 
-class PublishConfig(Section):
+class PublishConfig(OtherKeyFiles):
     """``[authorities.<name>.publish]``: the API CPA aanbieden; without it a CPA reaches DSO-LV in another way.
 
     `path` and the values of `fields` may have ``{cpa_id}`` and ``{oin}`` in them. `accepted` are the statuses that
@@ -59,8 +60,6 @@ class PublishConfig(Section):
     accepted: Annotated[tuple[Status, ...], Field(min_length=1)] = (200, 201, 202, 204)
     present: tuple[Status, ...] = (409,)
     timeout: Duration = timedelta(seconds=60)
-    certificate: ConfigPath | None = None
-    key: ConfigPath | None = None
     api_key_file: ConfigPath | None = None
     api_key_header: HeaderName = "x-api-key"
 

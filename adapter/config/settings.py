@@ -23,6 +23,7 @@ from pydantic import (
 
 from adapter.config.dso import DsoConfig
 from adapter.config.files import paths_in
+from adapter.config.key_files import KeyFiles
 from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
@@ -185,11 +186,18 @@ class TrustConfig(_Section):
     revocation: RevocationConfig = RevocationConfig()
 
 
-class TlsConfig(_Section):
-    """``[ebms.tls]`` and ``[admin.tls]``: certificate (with chain) and key of a listener."""
+class TlsConfig(KeyFiles):
+    """``[ebms.tls]`` and ``[admin.tls]``: certificate (with chain) and key of a listener.
 
-    certificate: ConfigPath
-    key: ConfigPath
+    `certificates` are further ones, each for who asks for a server name in it.
+    """
+
+    certificates: tuple[KeyFiles, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[KeyFiles, ...]:
+        """All of them, first the one that is shown where no other fits."""
+        return (self, *self.certificates)
 
 
 _USUAL_HEADERS = {
@@ -460,20 +468,11 @@ def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, 
 SinkTable = Annotated[Mapping[str, Any], AfterValidator(_sink_table)]
 
 
-class KeyFiles(_Section):
-    """``[[authorities.<name>.spare_keys]]``: a further certificate of an authority, with its key."""
-
-    certificate: ConfigPath
-    key: ConfigPath
-
-
-class AuthorityConfig(_Section):
+class AuthorityConfig(KeyFiles):
     """``[authorities.<name>]``: one competent authority, with what it agreed, and where its messages go."""
 
     party: Party
     cpas: tuple[ConfigPath, ...] = ()
-    certificate: ConfigPath
-    key: ConfigPath
     spare_keys: tuple[KeyFiles, ...] = ()
     agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})

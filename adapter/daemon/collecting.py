@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
 from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
-from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore, load_key_pair
+from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore
 from adapter.stam import (
     CollectSettings,
     DirectPaths,
@@ -48,7 +48,9 @@ class Sources:
     def __post_init__(self) -> None:
         """Read the keys that differ from the authority's own, and the secrets. Raises ConfigProblem."""
         self._access = {
-            name: _read_access(name, settings.dso, self.keys[name])
+            name: _read_access(
+                name, settings.dso, self.keys[name], strict=self.config.environment.guards_keys
+            )
             for name, settings in self.config.authorities.items()
             if settings.dso is not None
         }
@@ -154,14 +156,12 @@ def _settings(oin: str, dso: DsoConfig, access: _Access) -> DsoSettings:
     )
 
 
-def _read_access(authority: str, dso: DsoConfig, keys: KeyPair) -> _Access:
+def _read_access(authority: str, dso: DsoConfig, keys: KeyPair, *, strict: bool) -> _Access:
     """Raises ConfigProblem."""
     secret_file = dso.oauth.client_secret_file if dso.oauth is not None else None
     try:
-        if dso.certificate is not None and dso.key is not None:
-            keys = load_key_pair(dso.certificate, dso.key)
         return _Access(
-            keys,
+            dso.own_keys.load(strict=strict) if dso.own_keys is not None else keys,
             read_secret(dso.api_key_file) if dso.api_key_file is not None else None,
             read_secret(secret_file) if secret_file is not None else None,
         )

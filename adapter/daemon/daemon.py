@@ -121,6 +121,7 @@ class Daemon:
     fetcher: CrlFetcher | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _reload: asyncio.Event = field(default_factory=asyncio.Event)
+    _renewals: list[asyncio.Event] = field(default_factory=list)
     _tenants: Tenants | None = None
     _clock: Callable[[], datetime] | None = None
 
@@ -136,8 +137,12 @@ class Daemon:
             raise
 
     def reload(self) -> None:
-        """Read the configuration of the authorities again, soon; what came of it is in the log."""
-        self._reload.set()
+        """Read the configuration of the authorities again, soon, and the certificates of the listeners.
+
+        What came of it is in the log.
+        """
+        for asked in (self._reload, *self._renewals):
+            asked.set()
 
     async def stop(self) -> None:
         """Stop receiving, let running work end, and close."""
@@ -325,6 +330,7 @@ class Daemon:
             self.config.limits.connections,
             self.metrics,
             GuestList(allowed, self.metrics.refused_total.labels(reason="network")),
+            strict=self.config.environment.guards_keys,
             largest_header=_PROXIED_HEADER if proxied else LARGEST_HEADER,
             # a proxy need not have a certificate; a partner without one gets 403 then, not a handshake that fails
             certificate_required=not proxied
@@ -341,16 +347,32 @@ class Daemon:
         identifier = Identifier(proxies, plain, Networks(ebms.networks))
         endpoint = Endpoint(receiver, intake, ebms.path, identifier, receiver.pressure)
         self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
+        self._renew_keys(listener)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
         app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
         admin = self.config.admin
         listener = Listener(
-            "admin", admin.listen, _ADMIN_CONNECTIONS, self.metrics, certificate_required=False
+            "admin",
+            admin.listen,
+            _ADMIN_CONNECTIONS,
+            self.metrics,
+            certificate_required=False,
+            strict=self.config.environment.guards_keys,
         )
         self._closing.push_async_callback(listener.close)
         trust = load_client_trust(self.config)
         self.admin_port = await listener.open(app, admin.tls, trust)
+        self._renew_keys(listener)
+
+    def _renew_keys(self, listener: Listener) -> None:
+        """Follow what changes in the certificates of a listener."""
+        if listener.keys is None:
+            return
+        asked = asyncio.Event()
+        self._renewals.append(asked)
+        watch = listener.keys.watch(asked, self.materials.look_at_files)
+        self._background(watch, f"keys-{listener.name}")
 
 
 async def _sweep(db: Database, spool: Spool, names: SpoolNames) -> None:

@@ -6,12 +6,13 @@ from typing import Final
 
 from aiohttp import web
 
-from adapter.config import ConfigProblem, Listen, TlsConfig
+from adapter.config import Listen, TlsConfig
 from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
 from adapter.daemon.draining import CUT, Drain
 from adapter.daemon.guests import GuestList
+from adapter.daemon.listener_keys import ListenerKeys
 from adapter.observe import Metrics
-from adapter.pki import KeyProblem, TrustStore, load_key_pair, server_context
+from adapter.pki import TrustStore
 
 REQUEST_GRACE: Final = timedelta(seconds=10)
 """How long requests in progress may take when the listener closes."""
@@ -30,6 +31,8 @@ class Listener:
 
     `guests` is who may connect. `largest_header` is in octets. `certificate_required`
     False lets clients without a certificate in, where certificates are asked for.
+    `strict` refuses key files that others than their owner may read; `keys` is what is shown, once it is open with
+    TLS.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Listener:
     guests: GuestList | None = None
     largest_header: int = LARGEST_HEADER
     certificate_required: bool = True
+    strict: bool = True
+    keys: ListenerKeys | None = None
     _runner: web.AppRunner | None = None
     _drain: Drain | None = None
     _sites: list[web.SockSite] = field(default_factory=list)
@@ -56,12 +61,10 @@ class Listener:
         """
         context = None
         if tls is not None:
-            try:
-                context = server_context(
-                    load_key_pair(tls.certificate, tls.key), trust, required=self.certificate_required
-                )
-            except KeyProblem as problem:
-                raise ConfigProblem([str(problem)]) from problem
+            self.keys = ListenerKeys.load(
+                self.name, tls, trust, self.metrics, strict=self.strict, required=self.certificate_required
+            )
+            context = self.keys.served.context
         self._drain = Drain(app)
         self._runner = web.AppRunner(
             app,

@@ -22,7 +22,7 @@ from adapter.authorities import (
 )
 from adapter.config import AuthorityConfig, Config, ConfigProblem
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyPair, KeyProblem, load_key_pair
+from adapter.pki import KeyPair, KeyProblem
 from adapter.store import (
     CpaOwnedByOther,
     Database,
@@ -61,7 +61,7 @@ def load_keys(config: Config) -> Mapping[str, KeyPair]:
     problems: list[str] = []
     for name, authority in config.authorities.items():
         try:
-            keys[name] = load_key_pair(authority.certificate, authority.key)
+            keys[name] = authority.load(strict=config.environment.guards_keys)
         except KeyProblem as problem:
             problems.append(f"authority {name}: {problem}")
     if problems:
@@ -73,7 +73,7 @@ def load_spare_keys(config: Config) -> Mapping[str, tuple[KeyPair, ...]]:
     """The spare key pairs of every authority that has any. Raises ConfigProblem as `load_keys` does."""
     try:
         return {
-            name: tuple(load_key_pair(files.certificate, files.key) for files in authority.spare_keys)
+            name: tuple(files.load(strict=config.environment.guards_keys) for files in authority.spare_keys)
             for name, authority in config.authorities.items()
             if authority.spare_keys
         }

@@ -173,6 +173,12 @@ class Metrics:
             "authority",
         )
 
+        self.listener_keys_not_reloaded = self._gauge(
+            "listener_keys_not_reloaded",
+            "1 where the certificate files of a listener cannot be used, and it shows what it had before.",
+            "listener",
+        )
+
     def _count_revocation(self) -> None:
         # an issuer is an authority of a chain that was verified: how many there are, the roots decide
         self.crl_this_update_seconds = self._gauge(

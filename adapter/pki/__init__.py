@@ -15,6 +15,7 @@ from adapter.pki.revocation import (
     RevocationRefused,
     links,
 )
+from adapter.pki.server_certificates import ServerCertificates
 from adapter.pki.throwaway import IssuedCertificate, Layer, ThrowawayPki
 from adapter.pki.tls import client_context, peer_certificate, peer_chain, server_context
 from adapter.pki.trust import NotTrusted, TrustStore
@@ -37,6 +38,7 @@ __all__ = [
     "Revocation",
     "RevocationMode",
     "RevocationRefused",
+    "ServerCertificates",
     "ThrowawayPki",
     "TrustStore",
     "certificates_in",

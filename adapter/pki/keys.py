@@ -1,12 +1,14 @@
-"""Key pairs: a private key with its certificate and chain, from PEM files, checked to belong together."""
+"""Key pairs: a private key with its certificate and chain, from PEM or PKCS #12 files, checked to belong together."""
 
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    pkcs12,
 )
 
 from adapter.pki.oin import oin_of
@@ -56,23 +59,24 @@ class KeyPair:
         return oin_of(self.certificate)
 
 
-def load_key_pair(certificate: Path, key: Path, *, strict_permissions: bool = False) -> KeyPair:
+def load_key_pair(
+    certificate: Path, key: Path, *, password_file: Path | None = None, strict_permissions: bool = False
+) -> KeyPair:
     """Read a certificate (with its intermediates after it) and the private key that belongs to it.
 
     Args:
-        certificate: PEM file, the holder's certificate first.
-        key: PEM file with an RSA or EC private key without passphrase; may be the same file.
-        strict_permissions: refuse a key file that others than its owner may read or write.
+        certificate: PEM file, the holder's certificate first; or a file of PKCS #12, in any order.
+        key: PEM file with an RSA or EC private key; or a file of PKCS #12; may be the same file.
+        password_file: what the key is encrypted with stands here, and nothing else.
+        strict_permissions: refuse a key or password file that others than its owner may read or write.
 
     Raises:
         KeyProblem: a file cannot be read or parsed, or the two do not belong together.
 
     """
-    first, *chain = load_certificates(certificate)
-    problem = exposure(key)
-    if strict_permissions and problem is not None:
-        raise KeyProblem(problem)
-    private_key = _load_private_key(key)
+    secret = _Secret(key, password_file, strict=strict_permissions)
+    first, *chain = _certificates(certificate, secret)
+    private_key = secret.private_key()
     if private_key.public_key() != first.public_key():
         later = any(private_key.public_key() == other.public_key() for other in chain)
         fix = (
@@ -118,6 +122,8 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
     """
     data = _read(path)
+    if _is_bundle(data):
+        raise KeyProblem(f"{path}: this is no PEM; where it is PKCS #12, it is the `key` too: leave that out")
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError as error:
@@ -126,23 +132,111 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         ) from error
 
 
-def _load_private_key(path: Path) -> PrivateKey:
-    data = _read(path)
-    try:
-        # validating an RSA key takes thirty times as long as proving that it signs, which is done with it
-        key = load_pem_private_key(data, password=None, unsafe_skip_rsa_key_validation=True)
-    except TypeError as error:  # how cryptography says that a passphrase is needed
+class _Secret:
+    """The file of a private key, read and decrypted once."""
+
+    def __init__(self, path: Path, password_file: Path | None, *, strict: bool) -> None:
+        self.path = path
+        self._password_file = password_file
+        for file in filter(None, (path, password_file)):
+            problem = exposure(file)
+            if strict and problem is not None:
+                raise KeyProblem(problem)
+        self._data = _read(path)
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether it is a file of PKCS #12."""
+        return _is_bundle(self._data)
+
+    def private_key(self) -> PrivateKey:
+        """The key. Raises KeyProblem."""
+        if self.is_bundle:
+            key: object = self.bundle.key
+            if key is None:
+                raise KeyProblem(
+                    f"{self.path}: there is no private key in it; export it together with its key"
+                )
+        else:
+            key = self._pem_key()
+        if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
+            raise KeyProblem(f"{self.path}: this kind of private key is not supported; use an RSA or EC key")
+        return key
+
+    @cached_property
+    def bundle(self) -> pkcs12.PKCS12KeyAndCertificates:
+        """What is in the file of PKCS #12. Raises KeyProblem."""
+        try:
+            return pkcs12.load_pkcs12(self._data, self._password())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            if self._password_file is None:
+                fix = "name a file with its password as key_password_file"
+            else:
+                fix = f"see whether {self._password_file} has its password, and it was copied whole"
+            raise KeyProblem(f"{self.path}: the PKCS #12 file cannot be opened ({error}); {fix}") from error
+
+    def _pem_key(self) -> object:
+        encrypted = b"ENCRYPTED" in self._data
+        try:
+            # validating an RSA key takes thirty times as long as proving that it signs, which is done with it
+            return load_pem_private_key(
+                self._data,
+                password=self._password() if encrypted else None,
+                unsafe_skip_rsa_key_validation=True,
+            )
+        except TypeError as error:  # how cryptography says that a passphrase is needed
+            raise KeyProblem(
+                f"{self.path}: the private key is encrypted; name a file with its password as key_password_file"
+            ) from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            if encrypted:
+                raise KeyProblem(
+                    f"{self.path}: the private key cannot be decrypted; see whether {self._password_file} has its "
+                    "password"
+                ) from error
+            raise KeyProblem(
+                f"{self.path}: no private key could be read ({error}); "
+                "give a PEM file with a BEGIN PRIVATE KEY line"
+            ) from error
+
+    def _password(self) -> bytes | None:
+        if self._password_file is None:
+            return None
+        try:
+            password = _read(self._password_file).decode("utf-8").strip()
+        except UnicodeDecodeError:  # without the cause, which would repeat what stands there
+            password = ""
+        if not password or not password.isprintable():
+            raise KeyProblem(
+                f"{self._password_file}: this is not one line of text; write the password into it, and nothing else"
+            )
+        return password.encode("utf-8")
+
+
+def _is_bundle(data: bytes) -> bool:
+    return data.startswith(b"\x30") and b"-----BEGIN" not in data
+
+
+def _certificates(path: Path, secret: _Secret) -> tuple[x509.Certificate, ...]:
+    """The certificates of a pair, the holder's first."""
+    if path != secret.path or not secret.is_bundle:
+        return load_certificates(path)
+    bundle = secret.bundle
+    if bundle.cert is None:
         raise KeyProblem(
-            f"{path}: the private key is encrypted; store it without passphrase "
-            f"(openssl pkey -in {path.name} -out plain.key) in a file only the adapter may read"
-        ) from error
-    except ValueError as error:
-        raise KeyProblem(
-            f"{path}: no private key could be read ({error}); give a PEM file with a BEGIN PRIVATE KEY line"
-        ) from error
-    if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise KeyProblem(f"{path}: this kind of private key is not supported; use an RSA or EC key")
-    return key
+            f"{path}: no certificate in it belongs to its key; export the key with its certificate"
+        )
+    others = [one.certificate for one in bundle.additional_certs]
+    return tuple(_chain(bundle.cert.certificate, others))
+
+
+def _chain(first: x509.Certificate, others: Iterable[x509.Certificate]) -> Iterable[x509.Certificate]:
+    """A certificate and those above it but for the root: a file of PKCS #12 has them in no order."""
+    by_subject = {one.subject: one for one in others if one.subject != one.issuer}
+    link: x509.Certificate | None = first
+    while link is not None:
+        yield link
+        link = by_subject.pop(link.issuer, None)
 
 
 def _prove(key: PrivateKey, path: Path) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from cryptography import x509
 
-from adapter.pki.keys import KeyPair
+from adapter.pki.keys import KeyPair, KeyProblem
 from adapter.pki.trust import TrustStore
 
 # For TLS 1.2; the suites of TLS 1.3 that OpenSSL enables by itself are all good (BV TLSCIPH001).
@@ -99,6 +99,11 @@ def _load(context: ssl.SSLContext, key_pair: KeyPair) -> None:
     try:
         os.write(file, key_pair.pem)
         context.load_cert_chain(f"/proc/self/fd/{file}")
+    except ssl.SSLError as error:
+        raise KeyProblem(
+            f"{key_pair.certificate_path}: TLS does not take this certificate or its key ({error.reason}); "
+            "use RSA of 2048 bits or more, or EC"
+        ) from error
     finally:
         os.close(file)
 

@@ -5,12 +5,12 @@ means.
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from adapter.config import Duration, Environment
+from adapter.config import Duration, Environment, with_key_of_bundle
 from adapter.delivery import (
     OptionPath,
     Permanent,
@@ -37,15 +37,22 @@ class ConnectionOptions(SinkOptions):
     """The options of every sink that speaks HTTP.
 
     `roots`: PEM file with what the certificate of the server must chain to; None for the roots of this machine.
-    `certificate` and `key`: what we identify ourselves with where the server asks for it. `plain` allows http://.
+    `certificate`, `key` and `key_password_file`: what we identify ourselves with where the server asks for it. `plain`
+    allows http://.
     `wait`: how long the server may be silent.
     """
 
     roots: OptionPath | None = None
     certificate: OptionPath | None = None
     key: OptionPath | None = None
+    key_password_file: OptionPath | None = None
     plain: bool = False
     wait: Duration = timedelta(seconds=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_enough(cls, table: Any) -> Any:
+        return with_key_of_bundle(table)
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Self:
@@ -81,7 +88,7 @@ def open_client(options: ConnectionOptions, urls: Mapping[str, str], context: Si
             "some of its servers are behind [outgoing] proxy and some not; add all to no_proxy, or none"
         )
     return HttpClient(
-        key_pair=_keys(options),
+        key_pair=_keys(options, context),
         trust=_trust(options),
         allowed_hosts=frozenset(hosts),
         # the time of an attempt is bounded where deliveries are made, as long as the operator allows it
@@ -140,11 +147,16 @@ def refusal(answer: Answer, what: str, now: datetime) -> StepFailed:
     return StepFailed(Temporary(reason, after, of_sink=everything), undone=refused)
 
 
-def _keys(options: ConnectionOptions) -> KeyPair | None:
+def _keys(options: ConnectionOptions, context: SinkContext) -> KeyPair | None:
     if options.certificate is None or options.key is None:
         return None
     try:
-        return load_key_pair(options.certificate, options.key)
+        return load_key_pair(
+            options.certificate,
+            options.key,
+            password_file=options.key_password_file,
+            strict_permissions=context.environment.guards_keys,
+        )
     except KeyProblem as problem:
         raise SinkProblem(str(problem)) from problem
 

@@ -1,0 +1,69 @@
+"""Where certificates of ours and their keys stand: PEM, or one file of PKCS #12 for both."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import model_validator
+
+from adapter.config.values import ConfigPath, Section
+from adapter.pki import KeyPair, load_key_pair
+
+_BUNDLES: Final = frozenset({".p12", ".pfx"})
+
+
+def with_key_of_bundle(table: Any) -> Any:
+    """The table of a certificate, with the same file as its key where that is PKCS #12 and no key is named."""
+    if not isinstance(table, Mapping) or table.get("key") is not None:
+        return table
+    certificate = table.get("certificate")
+    if not isinstance(certificate, str | Path) or Path(certificate).suffix.lower() not in _BUNDLES:
+        return table
+    return {**table, "key": certificate}
+
+
+class KeyFiles(Section):
+    """A certificate (with chain) and its key, with the file that has the password of the key."""
+
+    certificate: ConfigPath
+    key: ConfigPath
+    key_password_file: ConfigPath | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_enough(cls, table: Any) -> Any:
+        return with_key_of_bundle(table)
+
+    def load(self, *, strict: bool) -> KeyPair:
+        """Read the pair; `strict` refuses a key that others than its owner may use. Blocking. Raises KeyProblem."""
+        return load_key_pair(
+            self.certificate,
+            self.key,
+            password_file=self.key_password_file,
+            strict_permissions=strict,
+        )
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """The files that nobody else may read."""
+        return tuple(path for path in (self.key, self.key_password_file) if path is not None)
+
+
+class OtherKeyFiles(Section):
+    """A table that may name a certificate and key of its own, in place of those of the authority."""
+
+    certificate: ConfigPath | None = None
+    key: ConfigPath | None = None
+    key_password_file: ConfigPath | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_enough(cls, table: Any) -> Any:
+        return with_key_of_bundle(table)
+
+    @property
+    def own_keys(self) -> KeyFiles | None:
+        """The files, where there are any."""
+        if self.certificate is None or self.key is None:
+            return None
+        return KeyFiles(certificate=self.certificate, key=self.key, key_password_file=self.key_password_file)
