@@ -17,7 +17,9 @@ FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/stam-adapter --shell /usr/sbin/nologin stam-adapter \
     && install --directory --owner=stam-adapter --group=stam-adapter --mode=0750 /var/lib/stam-adapter /etc/stam-adapter
 COPY --from=build /opt/stam-adapter /opt/stam-adapter
-ENV PATH=/opt/stam-adapter/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY config/openssl.cnf /opt/stam-adapter/openssl.cnf
+ENV PATH=/opt/stam-adapter/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    OPENSSL_CONF=/opt/stam-adapter/openssl.cnf
 USER stam-adapter
 WORKDIR /var/lib/stam-adapter
 VOLUME /var/lib/stam-adapter

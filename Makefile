@@ -5,14 +5,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 FUZZ   := $(VENV)/.fuzz
+SCAN   := .venv-scanner
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types unit fuzz fuzz-long chaos bench audit sbom lock clean
+.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench audit sbom lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
 	@echo "make test   lint, floors, types and every test"
 	@echo "make fuzz   every reader of hostile input for a minute (docs/fuzzing.md); make fuzz-long for an hour, before a release"
+	@echo "make scanner  the TLS scanner that make test runs"
 	@echo "make chaos  every fault at length: hundreds of kills under load, overload; CHAOS='--kills 1000 --json FILE' for more"
 	@echo "make bench  messages per second, CPU and memory beside their goals, as a table; BENCH=--help for what it takes"
 	@echo "make audit  known vulnerabilities of the locked dependencies; needs the network"
@@ -25,6 +27,14 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# in an environment of its own, since it wants an older cryptography than the adapter has
+scanner: $(SCAN)/.installed
+
+$(SCAN)/.installed: tests/tls/scanner.lock
+	$(PYTHON) -m venv $(SCAN)
+	$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 demo: $(STAMP)
@@ -42,7 +52,7 @@ types: $(STAMP)
 	$(BIN)/mypy --strict examples/sink/src
 
 # a file of tests runs in one process, since what it needs (a server, a world) is made once for all of it
-unit: $(STAMP)
+unit: $(STAMP) $(SCAN)/.installed
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 # atheris is for these alone, and has wheels for Linux only
@@ -82,6 +92,7 @@ lock: $(STAMP)
 	$(COMPILE) --no-annotate --build-deps-for wheel --constraint requirements.lock \
 	    --output-file requirements-run.lock pyproject.toml
 	$(COMPILE) --no-annotate --extra fuzz --constraint requirements.lock --output-file requirements-fuzz.lock pyproject.toml
+	$(COMPILE) --output-file tests/tls/scanner.lock tests/tls/scanner.in
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .fuzz
+	rm -rf $(VENV) $(SCAN) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .fuzz
