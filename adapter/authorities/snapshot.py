@@ -110,12 +110,21 @@ class KnownAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A competent authority or its behandeldienst: one of ours."""
+    """A competent authority or its behandeldienst: one of ours.
+
+    `keys` is used where an agreement does not name the certificate of one of `spare_keys`.
+    """
 
     name: str
     config: AuthorityConfig
     keys: KeyPair
     agreements: tuple[KnownAgreement, ...] = ()
+    spare_keys: tuple[KeyPair, ...] = ()
+
+    @property
+    def key_pairs(self) -> tuple[KeyPair, ...]:
+        """All its key pairs, the one in use first."""
+        return (self.keys, *self.spare_keys)
 
     def route_for(self, service: Service, action: str) -> RouteConfig | None:
         """The first route that fits a received business message; None where the configuration has none."""
@@ -187,13 +196,14 @@ def build_authorities(
     version: str,
     now: datetime | None = None,
     read_before: KnownAgreements | None = None,
+    spare_keys: Mapping[str, tuple[KeyPair, ...]] = MappingProxyType({}),
 ) -> tuple[Authorities, tuple[str, ...]]:
     """Build a snapshot; agreements that cannot be used are left out, and the reasons returned.
 
-    `keys` has a key pair per authority; `version` is any text that changes with the documents; `now` decides which
-    replaced versions still count (none without it); from `read_before` comes what is as it was at the last build. An
-    agreement of an authority that is no longer in the configuration is left out without a word: it belongs to nobody
-    here.
+    `keys` has a key pair per authority, `spare_keys` those beside it; `version` is any text that changes with the
+    documents; `now` decides which replaced versions still count (none without it); from `read_before` comes what is as
+    it was at the last build. An agreement of an authority that is no longer in the configuration is left out without a
+    word: it belongs to nobody here.
     """
     problems: list[str] = []
     reading = read_before or KnownAgreements()
@@ -214,7 +224,8 @@ def build_authorities(
         elif now is not None and now <= document.replaced_at + _memory(known.agreement):
             replaced.setdefault(known.cpa_id, []).append(known.agreement)
     by_name = {
-        name: Authority(name, config, keys[name], tuple(found[name])) for name, config in configs.items()
+        name: Authority(name, config, keys[name], tuple(found[name]), spare_keys.get(name, ()))
+        for name, config in configs.items()
     }
     reading.forget_unused()
     by_cpa_id = {known.cpa_id: known for knowns in found.values() for known in knowns}

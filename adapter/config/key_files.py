@@ -1,10 +1,12 @@
 """Where certificates of ours and their keys stand: PEM, or one file of PKCS #12 for both."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from adapter.config.values import ConfigPath, Section
 from adapter.pki import KeyPair, load_key_pair
@@ -47,6 +49,26 @@ class KeyFiles(Section):
     def secrets(self) -> tuple[Path, ...]:
         """The files that nobody else may read."""
         return tuple(path for path in (self.key, self.key_password_file) if path is not None)
+
+
+def _moment(value: object) -> object:
+    """A date without time is its first moment, in UTC as all moments are."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value
+
+
+class SpareKeyFiles(KeyFiles):
+    """``[[authorities.<name>.spare_keys]]``: a further certificate of an authority, which takes the place of its first
+    one at a moment where `from` gives one.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: Annotated[AwareDatetime | None, BeforeValidator(_moment), Field(alias="from")] = None
 
 
 class OtherKeyFiles(Section):

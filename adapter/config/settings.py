@@ -23,7 +23,7 @@ from pydantic import (
 
 from adapter.config.dso import DsoConfig
 from adapter.config.files import paths_in
-from adapter.config.key_files import KeyFiles
+from adapter.config.key_files import KeyFiles, SpareKeyFiles
 from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
@@ -473,7 +473,7 @@ class AuthorityConfig(KeyFiles):
 
     party: Party
     cpas: tuple[ConfigPath, ...] = ()
-    spare_keys: tuple[KeyFiles, ...] = ()
+    spare_keys: tuple[SpareKeyFiles, ...] = ()
     agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )

@@ -6,8 +6,9 @@ from adapter.daemon.crl_source import download_crl
 from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.daemon import Daemon, Materials
 from adapter.daemon.descriptors import LoopFailures
+from adapter.daemon.key_rings import load_keys
 from adapter.daemon.reconciling import reconcile_plans
-from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.registry import Registry
 from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
 from adapter.daemon.sinks import make_sinks, sink_context
 from adapter.daemon.trust import load_revocation, load_trust

@@ -165,7 +165,9 @@ class Daemon:
         self._clock = clock
         spool = self.materials.open_spool(config)
         restored = await self._look_back(db, spool, clock)
-        registry = Registry(tenants.config, tenants.keys, db, self.metrics, clock)
+        registry = Registry(
+            tenants.config, tenants.keys, db, self.metrics, clock, spare_keys=tenants.spare_keys
+        )
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST

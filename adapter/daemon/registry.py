@@ -22,7 +22,7 @@ from adapter.authorities import (
 )
 from adapter.config import AuthorityConfig, Config, ConfigProblem
 from adapter.observe import Metrics, get_logger
-from adapter.pki import KeyPair, KeyProblem
+from adapter.pki import KeyPair
 from adapter.store import (
     CpaOwnedByOther,
     Database,
@@ -55,32 +55,6 @@ def _documents(conn: Connection, since: datetime) -> list[AgreementDocument]:
     return [AgreementDocument(row.authority, row.cpa_id, row.document, row.active_until) for row in rows]
 
 
-def load_keys(config: Config) -> Mapping[str, KeyPair]:
-    """The key pair of every authority. Raises ConfigProblem with every file that cannot be used."""
-    keys: dict[str, KeyPair] = {}
-    problems: list[str] = []
-    for name, authority in config.authorities.items():
-        try:
-            keys[name] = authority.load(strict=config.environment.guards_keys)
-        except KeyProblem as problem:
-            problems.append(f"authority {name}: {problem}")
-    if problems:
-        raise ConfigProblem(problems)
-    return keys
-
-
-def load_spare_keys(config: Config) -> Mapping[str, tuple[KeyPair, ...]]:
-    """The spare key pairs of every authority that has any. Raises ConfigProblem as `load_keys` does."""
-    try:
-        return {
-            name: tuple(files.load(strict=config.environment.guards_keys) for files in authority.spare_keys)
-            for name, authority in config.authorities.items()
-            if authority.spare_keys
-        }
-    except KeyProblem as problem:
-        raise ConfigProblem([f"spare_keys: {problem}"]) from problem
-
-
 @dataclass(frozen=True, slots=True)
 class _CpaFile:
     """A CPA file that is other than it was."""
@@ -110,8 +84,10 @@ class Registry:
     metrics: Metrics
     clock: Callable[[], datetime]
     problems: tuple[str, ...] = ()
+    spare_keys: Callable[[str], tuple[KeyPair, ...]] = lambda _: ()
     _snapshot: Authorities = field(default_factory=lambda: Authorities({}))
     _built_for: Config | None = None
+    _built_with: Mapping[str, KeyPair] | None = None
     _agreements: KnownAgreements = field(default_factory=KnownAgreements)
     _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -180,15 +156,22 @@ class Registry:
         async with self._building:
             config, keys = self.config(), self.keys()
             version = await self.db.read(agreements_version)
-            if version == self._snapshot.version and self._built_for is config:
+            if version == self._snapshot.version and self._built_for is config and self._built_with is keys:
                 return
             now = self.clock()
             documents = await self.db.read(_documents, now - _MEMORY)
             gone = self._snapshot.by_name.keys() - config.authorities.keys()
             self._snapshot, self.problems = await asyncio.to_thread(
-                build_authorities, config.authorities, keys, documents, version, now, self._agreements
+                build_authorities,
+                config.authorities,
+                keys,
+                documents,
+                version,
+                now,
+                self._agreements,
+                {name: self.spare_keys(name) for name in keys},
             )
-            self._built_for = config
+            self._built_for, self._built_with = config, keys
         for problem in self.problems:
             log.error("an agreement cannot be used", action="cpa.unusable", reason=problem)
         self._report(gone)

@@ -96,7 +96,8 @@ class Reloader:
             asked.clear()
             marks = await self._look()
             # a file that is being written is other at the next look, and read when it stays as it is
-            if by_hand or (marks is not None and marks == before != loaded):
+            is_other = marks is not None and marks == before != loaded
+            if by_hand or is_other or self._has_other_keys():
                 loaded = marks if await self._try(by_hand=by_hand) else None
             before = marks
             with suppress(TimeoutError):
@@ -167,6 +168,9 @@ class Reloader:
                 marks[path] = mark_of(path)
         return marks
 
+    def _has_other_keys(self) -> bool:
+        return any(tenant.has_other_keys(self.maker.clock()) for tenant in self.tenants.current().values())
+
     def _prepare(self, thorough: bool) -> _Prepared:
         """Read and make what is other than before. Blocking."""
         renewal = self.files.renew(self.tenants.config(), thorough=thorough)
@@ -184,6 +188,8 @@ class Reloader:
         """The tenant as it is, where nothing of it changed, else another. Blocking. Raises ConfigProblem."""
         tenant = self.tenants.current().get(name)
         if tenant is None or tenant.settings is not config.authorities[name]:
+            return self.maker.make(config, name)
+        if tenant.has_other_keys(self.maker.clock()):
             return self.maker.make(config, name)
         if _digests(_look_again(tenant.files, thorough)) != _digests(tenant.files):
             return self.maker.make(config, name)

@@ -17,8 +17,8 @@ from typing import Any
 
 from adapter.config import AuthorityConfig, Config, ConfigProblem, FileState, look_at
 from adapter.daemon.collecting import Source, Sources
+from adapter.daemon.key_rings import load_key_rings
 from adapter.daemon.reconciling import reconcile_plans
-from adapter.daemon.registry import load_keys, load_spare_keys
 from adapter.daemon.sinks import Sinks, make_sinks
 from adapter.delivery import ConfiguredSink, SinkType
 from adapter.observe import get_logger
@@ -40,11 +40,16 @@ class Tenant:
     settings: AuthorityConfig
     keys: KeyPair
     spare_keys: tuple[KeyPair, ...]
+    keys_until: datetime | None
     sinks: Sinks
     sources: Sources
     plan: Plan | None
     files: Files
     cpas: Files
+
+    def has_other_keys(self, now: datetime) -> bool:
+        """Whether it is to be made again, since another of its certificates is in use from now on."""
+        return self.keys_until is not None and self.keys_until <= now
 
     async def close(self) -> None:
         """Close its connections."""
@@ -82,8 +87,8 @@ class TenantMaker:
         # looked at first: what changes while it is read is then seen to have changed
         files = {path: look_at(path) for path in settings.key_files}
         cpas = {path: look_at(path) for path in settings.cpas}
-        keys = load_keys(own)
-        spare_keys = load_spare_keys(own)
+        ring = load_key_rings(own, self.clock())[name]
+        keys = {name: ring.current}
         sources = Sources(own, keys, self.trust, self.clock, self.revocation)
         sinks = make_sinks(own, self.types, keys, self.clock)
         for sink in sinks.values():
@@ -91,8 +96,9 @@ class TenantMaker:
         return Tenant(
             name=name,
             settings=settings,
-            keys=keys[name],
-            spare_keys=spare_keys.get(name, ()),
+            keys=ring.current,
+            spare_keys=ring.spare,
+            keys_until=ring.until,
             sinks=sinks,
             sources=sources,
             plan=reconcile_plans(own, sources).get(name),

@@ -26,6 +26,7 @@ from adapter.ebms import (
 )
 from adapter.msh.intake import IncomingMessage, IncomingPart
 from adapter.msh.sign import KeyNotHeld
+from adapter.pki import KeyPair
 from adapter.store import Content, NewPayload, Spool
 from cpa import CpaError, Exchange
 
@@ -80,7 +81,7 @@ class PayloadEncryption:
 
         Raises PayloadRefused and CannotDecrypt; `incoming` is then as it was.
         """
-        self._check_key(authority)
+        self._held_key(authority)
         plain: dict[str, IncomingPart] = {}
         try:
             for part in named:
@@ -121,7 +122,7 @@ class PayloadEncryption:
         )
 
     async def _decrypt(self, part: IncomingPart, content: Content, authority: Authority) -> IncomingPart:
-        keys = authority.keys
+        keys = self._held_key(authority)
         octets = decrypt_payload(
             self._chunks(content), keys.private_key, keys.certificate, policy=self._policy()
         )
@@ -150,15 +151,17 @@ class PayloadEncryption:
     def _policy(self) -> EncryptionPolicy:
         return LEGACY_ENCRYPTION if self.known.settings.legacy else STRICT_ENCRYPTION
 
-    def _check_key(self, authority: Authority) -> None:
-        """Before anything is judged: a key that is not ours makes every payload look tampered with.
+    def _held_key(self, authority: Authority) -> KeyPair:
+        """The key pair that the partner encrypts for. Raises CannotDecrypt where it is none of ours.
 
-        A renewed certificate serves only when it kept its key: the partner encrypts for the one in the agreement.
+        Asked before anything is judged: a key that is not ours makes every payload look tampered with. A renewed
+        certificate serves only when it kept its key: the partner encrypts for the one in the agreement.
         """
         agreed = self.exchange.encryption_certificate
         try:
-            if agreed is not None and agreed.x509.public_key() == authority.keys.certificate.public_key():
-                return
+            for pair in authority.key_pairs:
+                if agreed is not None and agreed.x509.public_key() == pair.certificate.public_key():
+                    return pair
         except CpaError as problem:
             raise CannotDecrypt(str(problem)) from problem
         raise CannotDecrypt(

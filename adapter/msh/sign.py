@@ -58,10 +58,14 @@ def sign(
 def signing_keys(authority: Authority, known: KnownAgreement, exchange: Exchange) -> KeyPair:
     """The key pair with which we sign in an exchange: the agreed certificate, or its renewed successor.
 
-    Raises CannotSign where our key is neither.
+    Old and new certificate serve side by side, each where an agreement names it (LCY-01, LCY-04). Raises CannotSign
+    where no key of ours is either.
     """
     agreed = exchange.signing_certificate
     try:
+        for pair in authority.spare_keys:
+            if agreed is not None and agreed.x509 == pair.certificate:
+                return pair
         if agreed is not None and known.may_use(authority.keys.certificate, agreed):
             return authority.keys
     except CpaError as problem:

@@ -86,6 +86,11 @@ class SimulatedMsh:
         if self._client is not None:
             await self._client.close()
 
+    async def use(self, keys: KeyPair) -> None:
+        """Connect and sign with other keys from now on."""
+        await self.close()
+        self._client, self.keys = None, keys
+
     async def ping(self, cpa_id: str) -> SentMessage:
         """Send a Ping; the Pong comes to the endpoint, or is in `received` on return where the CPA says so."""
         agreement = self.agreements[cpa_id]

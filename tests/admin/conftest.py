@@ -11,7 +11,8 @@ from aiohttp import web
 
 from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, load_config
-from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.key_rings import load_keys
+from adapter.daemon.registry import Registry
 from adapter.msh import Submitter
 from adapter.observe import Metrics
 from adapter.simulator import AgreementPlan, World, create_world

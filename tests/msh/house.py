@@ -21,7 +21,8 @@ from sqlalchemy import Connection, text
 
 from adapter.authorities import Authorities
 from adapter.daemon import Daemon
-from adapter.daemon.registry import Registry, load_keys
+from adapter.daemon.key_rings import load_keys
+from adapter.daemon.registry import Registry
 from adapter.ebms import (
     AckRequested,
     Envelope,
