@@ -1,6 +1,6 @@
 """The web application of the admin listener, put together from its parts."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -17,18 +17,23 @@ _MAX_BODY = 64 * 1024  # the API reads its bodies with limits of its own; nothin
 
 
 def create_admin_app(
-    *, checks: Mapping[str, ReadyCheck], metrics: Metrics, api: ApplicationApi | None = None
+    *,
+    checks: Mapping[str, ReadyCheck],
+    metrics: Metrics,
+    api: ApplicationApi | None = None,
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> web.Application:
     """The application: `GET /health/live`, `GET /health/ready` and `GET /metrics`, open to whoever reaches
     the listener; and, where its parts are given, the application API for the users of the configuration, and the files
     that sinks give signed links to.
 
     `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
-    fails. Raises ConfigProblem where the token of a user cannot be used.
+    fails. `warnings` are said beside the answer, and change nothing about it. Raises ConfigProblem where the token of
+    a user cannot be used.
     """
     app = web.Application(middlewares=[answer_errors(metrics, error_as_json)], client_max_size=_MAX_BODY)
     app.on_response_prepare.append(harden)
-    health = Health(checks, metrics)
+    health = Health(checks, metrics, warnings=warnings)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", _metrics_handler(metrics))

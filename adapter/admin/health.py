@@ -3,7 +3,7 @@ cannot).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -21,23 +21,30 @@ class Health:
     """Handlers of the health paths."""
 
     def __init__(
-        self, checks: Mapping[str, ReadyCheck], metrics: Metrics, check_seconds: float = _CHECK_SECONDS
+        self,
+        checks: Mapping[str, ReadyCheck],
+        metrics: Metrics,
+        check_seconds: float = _CHECK_SECONDS,
+        warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._checks = dict(checks)
         self._metrics = metrics
         self._check_seconds = check_seconds
+        self._warnings = warnings
 
     async def live(self, _request: web.Request) -> web.Response:
         """200 as long as the event loop turns."""
         return web.json_response({"status": "live"})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """200 when no check has a reason against it, else 503 with all reasons."""
+        """200 when no check has a reason against it, else 503 with all reasons; warnings of what is to come beside."""
         answers = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
         reasons = [reason for answer in answers for reason in answer]
+        coming = list(self._warnings())
+        beside = {"warnings": coming} if coming else {}
         if reasons:
-            return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
-        return web.json_response({"status": "ready", "reasons": []})
+            return web.json_response({"status": "not ready", "reasons": reasons, **beside}, status=503)
+        return web.json_response({"status": "ready", "reasons": [], **beside})
 
     async def _ask(self, name: str, check: ReadyCheck) -> list[str]:
         try:

@@ -5,7 +5,7 @@ listeners. Stop is the reverse: listeners first, then the worker within a grace,
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,8 +19,10 @@ from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import JobCounter, watch_backlog
 from adapter.daemon.crls import CrlFetcher
+from adapter.daemon.expiry import Expiry
 from adapter.daemon.guests import GuestList
 from adapter.daemon.listener import LARGEST_HEADER, Listener
+from adapter.daemon.listener_keys import ListenerKeys
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
@@ -122,6 +124,7 @@ class Daemon:
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _reload: asyncio.Event = field(default_factory=asyncio.Event)
     _renewals: list[asyncio.Event] = field(default_factory=list)
+    _shown: list[ListenerKeys] = field(default_factory=list)
     _tenants: Tenants | None = None
     _clock: Callable[[], datetime] | None = None
 
@@ -204,8 +207,9 @@ class Daemon:
         self._background(clock.watch(), "clock")
         self._background(registry.watch(), "registry")
         self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
-        retention = RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock)
-        self._background(retention.work(), "retention")
+        self._background(
+            RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock).work(), "retention"
+        )
         pressure = Pressure(room_of(config.limits))
         self._background(watch_load(db, spool, config.state, pressure, self.metrics), "load")
         receiver = Receiver(
@@ -224,7 +228,8 @@ class Daemon:
         readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, self.fetcher)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
-        await self._listen_admin(readiness, api)
+        expiry = Expiry(tenants, registry.current, self._listener_keys, trust, self.metrics, clock)
+        await self._listen_admin(readiness, api, expiry)
         self._follow(tenants, maker, registry, reconciler, partners)
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
@@ -351,8 +356,10 @@ class Daemon:
         self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
         self._renew_keys(listener)
 
-    async def _listen_admin(self, readiness: Readiness, api: ApplicationApi) -> None:
-        app = create_admin_app(checks=readiness.checks(), metrics=self.metrics, api=api)
+    async def _listen_admin(self, readiness: Readiness, api: ApplicationApi, expiry: Expiry) -> None:
+        app = create_admin_app(
+            checks=readiness.checks(), metrics=self.metrics, api=api, warnings=expiry.warnings
+        )
         admin = self.config.admin
         listener = Listener(
             "admin",
@@ -365,12 +372,18 @@ class Daemon:
         self._closing.push_async_callback(listener.close)
         trust = load_client_trust(self.config)
         self.admin_port = await listener.open(app, admin.tls, trust)
+        self._background(expiry.watch(), "expiry")
         self._renew_keys(listener)
+
+    def _listener_keys(self) -> Sequence[ListenerKeys]:
+        """The certificates of the listeners that are open."""
+        return tuple(self._shown)
 
     def _renew_keys(self, listener: Listener) -> None:
         """Follow what changes in the certificates of a listener."""
         if listener.keys is None:
             return
+        self._shown.append(listener.keys)
         asked = asyncio.Event()
         self._renewals.append(asked)
         watch = listener.keys.watch(asked, self.materials.look_at_files)

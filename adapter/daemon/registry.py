@@ -46,8 +46,6 @@ _IDLE = 30.0
 _MEMORY = timedelta(days=400)
 """How far back replaced agreements are looked at; each counts for as long as its own PersistDuration says."""
 
-_WARNING = timedelta(days=60)
-
 
 def _documents(conn: Connection, since: datetime) -> list[AgreementDocument]:
     """The agreements in use, and those that were replaced since then."""
@@ -177,36 +175,15 @@ class Registry:
         self._report(gone)
 
     async def watch(self) -> None:
-        """Keep the snapshot up to date, and warn once a day of what will end, until cancelled."""
-        warned_on = None
+        """Keep the snapshot up to date, until cancelled."""
         while True:
             seen = self.db.changes.count
-            today = self.clock().date()
-            if warned_on != today:
-                warned_on = today
-                self._warn_of_ends()
             try:
                 await self.refresh()
             except StoreProblem as problem:
                 log.warning("the agreements cannot be read now", action="cpa.not_read", reason=str(problem))
             await asyncio.sleep(_QUIET)
             await self.db.wait_for_change(_IDLE, since=seen)
-
-    def _warn_of_ends(self) -> None:
-        """Agreements and certificates that end within 60 days: a new CPA takes weeks to agree (LCY-03, LCY-07)."""
-        horizon = self.clock() + _WARNING
-        for authority in self._snapshot.by_name.values():
-            expiry = authority.keys.certificate.not_valid_after_utc
-            ends = [(known.cpa_id, known.agreement.end) for known in authority.agreements]
-            for what, end in [(str(authority.keys.certificate_path), expiry), *ends]:
-                if end <= horizon:
-                    log.warning(
-                        "ends soon: agree on a successor and install it in time",
-                        action="agreement.ends_soon",
-                        authority=authority.name,
-                        what=what,
-                        end=end.isoformat(),
-                    )
 
     def _report(self, gone: Collection[str]) -> None:
         for name in gone:

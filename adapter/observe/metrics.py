@@ -157,7 +157,7 @@ class Metrics:
         self.spool_bytes = self._gauge("spool_bytes", "Octets of payloads in the spool.")
         self.certificate_not_after_seconds = self._gauge(
             "certificate_not_after_seconds",
-            "When a certificate of ours ends, in seconds since 1970.",
+            "When the first certificate of a kind to end does so, in seconds since 1970.",
             "authority",
             "kind",
         )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -187,6 +188,48 @@ async def test_of_several_the_latest_that_came_is_in_use_and_what_expired_is_put
     assert gone.certificate not in [pair.certificate for pair in ring.spare]
     assert len(ring.spare) == 3
     assert ring.until == now + timedelta(days=5)
+
+
+# --- what will end
+
+
+async def test_what_ends_within_sixty_days_is_said_in_health_and_log_and_everything_in_the_metrics(
+    hosting: Hosting,
+) -> None:
+    now = datetime.now(UTC)
+    oin = hosting.authority("adorp").oin
+    soon = hosting.world.pki.issue("Gemeente A", oin, not_after=now + timedelta(days=30))
+    spare(hosting, "", "soon", soon)
+    hosting.world.pki.issue("DSO", oin, not_after=now + timedelta(days=20)).write(
+        hosting.world.directory / "tls", "toegang"
+    )
+    hosting.edit("adorp", "[dso]\n", '[dso]\ncertificate = "tls/toegang.pem"\nkey = "tls/toegang.key"\n')
+    await hosting.start()
+    await hosting.until_said("agreement.ends_soon")
+    async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{hosting.world.ports.admin}/health/ready"
+        async with session.get(url) as response:
+            assert response.status == 200
+            warnings = (await response.json())["warnings"]
+    assert "authority adorp: dso " in warnings[0]
+    assert "toegang.pem ends in 19 days" in warnings[0]
+    assert "authority adorp: spare " in warnings[1]
+    assert not any(warning.startswith("root ") for warning in warnings)
+    logged = {(line["kind"], line["authority"]) for line in hosting.said("agreement.ends_soon")}
+    assert {("dso", "adorp"), ("spare", "adorp")} <= logged
+    everything = {
+        ("", "root"),
+        ("", "ebms.tls"),
+        *((name, kind) for name in ("adorp", "bestad") for kind in ("own", "partner")),
+        ("adorp", "spare"),
+        ("adorp", "dso"),
+    }
+
+    async def is_shown() -> bool:
+        shown = hosting.daemon.metrics.certificate_not_after_seconds.collect()
+        return everything == {(s.labels["authority"], s.labels["kind"]) for one in shown for s in one.samples}
+
+    await until(is_shown)
 
 
 # --- helpers
