@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from cryptography import x509
 
 from adapter.authorities import Authorities
-from adapter.config import Config
-from adapter.pki import Chain, KeyPair, KeyProblem, NotTrusted, TrustStore, load_key_pair
+from adapter.config import Config, KeyFiles
+from adapter.pki import Chain, KeyPair, KeyProblem, NotTrusted, TrustStore
 from cpa import Agreement, CpaError
 
 
@@ -74,14 +73,14 @@ def ours(name: str, pair: KeyPair) -> Shown:
 
 def configured(config: Config) -> Iterator[Shown]:
     """The certificates of our own that are in files of the configuration beside those of authorities."""
-    if config.ebms.tls is not None:
-        yield from _in_files("ebms.tls", config.ebms.tls.certificate, config.ebms.tls.key)
+    for files in config.ebms.tls.pairs if config.ebms.tls is not None else ():
+        yield from _in_files("ebms.tls", files)
     for name, authority in config.authorities.items():
         for table, api in (("dso", authority.dso), ("publish", authority.publish)):
-            if api is not None and api.certificate is not None and api.key is not None:
-                yield from _in_files(f"{name}.{table}", api.certificate, api.key)
+            if api is not None and api.own_keys is not None:
+                yield from _in_files(f"{name}.{table}", api.own_keys)
 
 
-def _in_files(name: str, certificate: Path, key: Path) -> Iterator[Shown]:
+def _in_files(name: str, files: KeyFiles) -> Iterator[Shown]:
     with suppress(KeyProblem):  # said at start and by `check`
-        yield ours(name, load_key_pair(certificate, key))
+        yield ours(name, files.load(strict=False))

@@ -102,7 +102,7 @@ class Expiry:
         for (authority, kind), end in soonest.items():
             gauge.labels(authority=authority, kind=kind).set(end.timestamp())
         for authority, kind in self._shown - soonest.keys():
-            gauge.remove(authority, kind)
+            gauge.remove_by_labels({"authority": authority, "kind": kind})
         self._shown = set(soonest)
 
     def _warn(self, now: datetime) -> None:

@@ -48,12 +48,9 @@ class Metrics:
 
     def forget_authority(self, authority: str) -> None:
         """Say nothing more of the state of an authority that is not served any more."""
-        for gauge, *labels in (
-            (self.certificate_not_after_seconds, authority, "own"),
-            (self.agreement_end_seconds, authority),
-        ):
-            with suppress(KeyError):  # of one that never had an agreement nothing was said
-                gauge.remove(*labels)
+        with suppress(KeyError):  # of one that never had an agreement nothing was said
+            self.agreement_end_seconds.remove(authority)
+        self.certificate_not_after_seconds.remove_by_labels({"authority": authority})
 
     def _count_messages(self) -> None:
         self.received_total = self._counter(
