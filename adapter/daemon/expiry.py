@@ -76,8 +76,16 @@ class Expiry:
             parts: list[object] = [self.tenants.current(), self.authorities()]
             parts += [listener.pairs for listener in self.listeners()]
             if [id(part) for part in parts] != [id(part) for part in before]:
-                await self.look()
-                before = parts
+                try:
+                    await self.look()
+                except OSError as problem:  # as when no file descriptors are left, which passes
+                    log.warning(
+                        "what ends soon cannot be looked at now; it is tried again",
+                        action="certificate.not_looked_at",
+                        reason=str(problem),
+                    )
+                else:
+                    before = parts
             self._warn(now)
             await asyncio.sleep(_EVERY)
 

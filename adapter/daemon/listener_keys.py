@@ -5,7 +5,7 @@ ends for it.
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class ListenerKeys:
     served: ServerCertificates
     pairs: tuple[KeyPair, ...]
     _said: str | None = None
-    _loaded: Mapping[Path, Mark | None] = field(default_factory=dict)
+    _loaded: Mapping[Path, Mark | None] | None = None
 
     @classmethod
     def load(
@@ -70,6 +70,10 @@ class ListenerKeys:
             pairs = await asyncio.to_thread(_read, self.files, strict=self.strict)
             await asyncio.to_thread(self.served.show, pairs)
         except KeyProblem as problem:
+            self._keep(str(problem), by_hand=by_hand)
+            return
+        except OSError as problem:  # as when no file descriptors are left, which passes
+            self._loaded = None
             self._keep(str(problem), by_hand=by_hand)
             return
         self._said = None
