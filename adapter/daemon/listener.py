@@ -11,6 +11,7 @@ from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
 from adapter.daemon.draining import CUT, Drain
 from adapter.daemon.guests import GuestList
 from adapter.daemon.listener_keys import ListenerKeys
+from adapter.daemon.protocol import Runner
 from adapter.observe import Metrics
 from adapter.pki import TrustStore
 
@@ -66,8 +67,10 @@ class Listener:
             )
             context = self.keys.served.context
         self._drain = Drain(app)
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             app,
+            self.name,
+            self.metrics,
             access_log=None,
             handle_signals=False,
             shutdown_timeout=CUT.total_seconds(),

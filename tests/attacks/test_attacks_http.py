@@ -97,6 +97,26 @@ async def test_a_header_that_readers_disagree_on(house: House, line: bytes) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [b"\x00\x01\x02", b"EHLO mail.example", b"B\xe9\xe9 / HTTP/1.1", b"GET /<script> HTTP/x"],
+    ids=["binary", "SMTP", "a method of other letters", "no version"],
+)
+async def test_what_is_no_http_learns_nothing(house: House, octets: bytes) -> None:
+    """Neither what this is nor what it sent, and the log has one line without a trace."""
+    async with connected(house) as (reader, writer):
+        writer.write(octets + b"\r\n\r\n")
+        answer = await until_closed(reader)
+    said, _, body = answer.partition(b"\r\n\r\n")
+    assert statuses(answer) == [400]
+    assert body == b""
+    assert b"Server: http\r\n" in said
+    assert b"aiohttp" not in said
+    (line,) = house.lines("request.refused")
+    assert (line["reason"], line["status"]) == ("no_http", 400)
+    assert "exc_info" not in line
+
+
 # --- request smuggling
 
 
