@@ -53,7 +53,7 @@ types: $(STAMP)
 
 # a file of tests runs in one process, since what it needs (a server, a world) is made once for all of it
 unit: $(STAMP) $(SCAN)/.installed
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # atheris is for these alone, and has wheels for Linux only
 $(FUZZ): $(STAMP) requirements-fuzz.lock
@@ -67,7 +67,7 @@ fuzz-long: $(FUZZ)
 	$(BIN)/python -m fuzz --seconds 3600
 
 chaos: $(STAMP)
-	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py
+	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py tests/store/test_store_previous_release.py
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)

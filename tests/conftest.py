@@ -11,6 +11,26 @@ from tests.s3 import bucket, s3_server
 __all__ = ["bucket", "impatient", "postgres_url", "postgresql", "road", "s3_server"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that several processes end at the same time; files are not told apart otherwise."""
+    items.sort(
+        key=lambda item: next((place for place, part in enumerate(LONG) if part in item.nodeid), len(LONG))
+    )
+
+
+LONG = (
+    "test_store_previous_release",
+    "test_faults_sinks",
+    "test_daemon_many",
+    "tests/e2e/",
+    "tests/faults/",
+    "tests/daemon/",
+    "tests/chaos/",
+    "tests/store/",
+)
+"""Parts of the names of tests that take long, the longest first."""
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The directory with the schemas beside the repository; a test that judges by them skips without it."""

@@ -123,13 +123,14 @@ WRONGLY_ANNOUNCED = ("wrong_size", "wrong_digest")
 
 async def refused(line: Line, verzoek: SimulatedVerzoek, fault: str, files: set[str]) -> None:
     """Announce a verzoek of which these files have a fault, and wait until it was found; then there is none."""
-    said = '"verzoek.collect_retry"'
-    before = line.adapter.log.count(said)
     setattr(line.chain.dso.faults, fault, files)
     await line.announce(verzoek)
 
     async def was_found() -> bool:
-        return line.adapter.log.count(said) > before
+        return any(
+            '"verzoek.collect_retry"' in said and verzoek.verzoeknummer in said
+            for said in line.adapter.log.splitlines()
+        )
 
     await until(was_found)
     setattr(line.chain.dso.faults, fault, set())

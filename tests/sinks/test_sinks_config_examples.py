@@ -23,6 +23,8 @@ WITHOUT_DEFAULT = {
     "cpas",
     "spare_keys",
     "certificate",
+    "certificates",
+    "key_password_file",
     "key",
     "max_message",
     "service",
@@ -110,7 +112,8 @@ def test_the_digikoppelaar_has_a_file_per_authority() -> None:
 
 
 def missing(model: type[BaseModel], table: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    for key, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        key = field.alias or attribute
         path = f"{where}.{key}" if where else key
         if key not in table:
             yield path
@@ -136,7 +139,7 @@ def differences(one: Any, other: Any, where: str = "") -> Iterator[str]:
     if isinstance(one, BaseModel) and isinstance(other, BaseModel):
         for key in type(one).model_fields:
             path = f"{where}.{key}".strip(".")
-            if path not in BEHIND_A_PROXY and (key not in WITHOUT_DEFAULT or where.startswith("ebms")):
+            if path not in BEHIND_A_PROXY and (key not in WITHOUT_DEFAULT or path == "ebms.tls"):
                 yield from differences(getattr(one, key), getattr(other, key), path)
     elif isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in one:

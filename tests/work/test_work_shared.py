@@ -16,7 +16,7 @@ from adapter.store import Database, NewJob, add_job, events_for, find_jobs, open
 
 SHARING = Path(__file__).with_name("sharing.py")
 TIMEOUT = 30
-LEASE = 2.0
+LEASE = 4.0
 BOUND = LEASE + 1.0
 """The lease, and how long a worker may take to notice that it ended."""
 
