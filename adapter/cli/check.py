@@ -6,7 +6,7 @@ It changes nothing; only where payloads are kept in an object store, an object i
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, s
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
 from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, ProxyConfig, load_config
 from adapter.daemon import effective_policy, sink_context
-from adapter.delivery import SinkContext, SinkProblem, make_sink
+from adapter.delivery import SinkContext, SinkProblem, SinkType, make_sink
 from adapter.observe import configure_logs
 from adapter.pki import KeyPair
 from adapter.sinks import route_problems, sink_types, unusable_types
@@ -277,21 +277,24 @@ def _check_users(config: Config) -> Iterator[Line]:
 
 
 async def _check_sinks(config: Config, keys: Mapping[str, KeyPair]) -> list[Line]:
+    types = sink_types()  # looked for among all that is installed
     return [
         line
         for authority, settings in config.authorities.items()
         for name, options in settings.sinks.items()
         for line in await _check_sink(
-            name, options, sink_context(config, authority, name, keys.get(authority), utc_now)
+            types, name, options, sink_context(config, authority, name, keys.get(authority), utc_now)
         )
     ]
 
 
-async def _check_sink(name: str, options: Mapping[str, Any], context: SinkContext) -> list[Line]:
+async def _check_sink(
+    types: Iterable[SinkType[Any]], name: str, options: Mapping[str, Any], context: SinkContext
+) -> list[Line]:
     authority = context.authority
     shown = f"{authority}.{name}"
     try:
-        sink = make_sink(sink_types(), f"authorities.{authority}.sinks.{name}", options, context).sink
+        sink = make_sink(types, f"authorities.{authority}.sinks.{name}", options, context).sink
     except SinkProblem as problem:
         return [wrong("sink", shown, text) for text in problem.problems]
     try:

@@ -11,10 +11,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapter.config.key_files import OtherKeyFiles
-from adapter.config.values import ConfigPath, Duration, Rate, check_url, freeze
+from adapter.config.values import ConfigPath, Duration, Rate, Section, check_url, freeze
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _VERZOEK: Final = frozenset({"verzoeknummer", "volgnummer"})
@@ -32,11 +32,7 @@ class FetchStrategy(StrEnum):
     DIRECT = "direct"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LinksConfig(_Section):
+class LinksConfig(Section):
     """``[authorities.<name>.dso.links]``: the relation names by which the references name each kind of link.
 
     They are compared without case and punctuation; a relation in none of the lists counts as a document.
@@ -61,7 +57,7 @@ class LinksConfig(_Section):
     document: tuple[str, ...] = ("document", "documenten", "bijlage", "bijlagen")
 
 
-class DirectConfig(_Section):
+class DirectConfig(Section):
     """``[authorities.<name>.dso.direct]``: where the STAM XML, the PDF and each document are, under `url`."""
 
     verzoek: str = "/verzoeken/{verzoeknummer}/samenvatting"
@@ -79,7 +75,7 @@ class DirectConfig(_Section):
         return None if value is None else _check_template(value, "documentId", _DOCUMENT)
 
 
-class OauthConfig(_Section):
+class OauthConfig(Section):
     """``[authorities.<name>.dso.oauth]``: an access token by client credentials, for every request."""
 
     token_url: str

@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -41,6 +39,7 @@ from adapter.config.values import (
     Oin,
     Party,
     Rate,
+    Section,
     Subject,
     freeze,
     is_bucket_url,
@@ -93,11 +92,7 @@ class CertificateRenewal(StrEnum):
     CPA = "cpa"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class S3Config(_Section):
+class S3Config(Section):
     """``[store.s3]``, and part of the table of an s3 sink: how to get into the object store; what is not set here, the
     environment or the machine tells.
     """
@@ -126,7 +121,7 @@ class S3Config(_Section):
         return self
 
 
-class StoreConfig(_Section):
+class StoreConfig(Section):
     """``[store]``: database and place of payloads."""
 
     url: str = "sqlite"
@@ -160,7 +155,7 @@ _USUAL_REVOCATION: Final = {
 }
 
 
-class RevocationConfig(_Section):
+class RevocationConfig(Section):
     """``[trust.revocation]``: revocation lists; the `mode` follows from the environment where it is not set."""
 
     mode: RevocationMode | None = None
@@ -178,7 +173,7 @@ class RevocationConfig(_Section):
         return values
 
 
-class TrustConfig(_Section):
+class TrustConfig(Section):
     """``[trust]``: root certificates, several at a time, and authorities below them."""
 
     roots: tuple[ConfigPath, ...] = ()
@@ -208,7 +203,7 @@ _USUAL_HEADERS = {
 }
 
 
-class ProxyConfig(_Section):
+class ProxyConfig(Section):
     """``[ebms.proxy]``: how the trusted proxies hand over the certificate and the address of a partner, and who they
     are; by default as RFC 9440 says.
     """
@@ -225,7 +220,7 @@ class ProxyConfig(_Section):
         return self.header or _USUAL_HEADERS[self.form]
 
 
-class EbmsConfig(_Section):
+class EbmsConfig(Section):
     """``[ebms]``: the listener for partners. Without ``tls`` it speaks plain HTTP, for tests and behind a
     proxy.
     """
@@ -240,7 +235,7 @@ class EbmsConfig(_Section):
     tls: TlsConfig | None = None
 
 
-class AdminUser(_Section):
+class AdminUser(Section):
     """``[[admin.users]]``: who may use status page and APIs, how they prove who they are, and what they may do for
     which authorities (``*`` is all): one role for each of ``authorities``, or each its own in ``roles``.
     """
@@ -281,7 +276,7 @@ class AdminTlsConfig(TlsConfig):
     client_roots: tuple[ConfigPath, ...] = ()
 
 
-class AdminConfig(_Section):
+class AdminConfig(Section):
     """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make."""
 
     listen: Address = Listen("127.0.0.1", 8080)
@@ -291,7 +286,7 @@ class AdminConfig(_Section):
     users: tuple[AdminUser, ...] = ()
 
 
-class RetriesConfig(_Section):
+class RetriesConfig(Section):
     """``[retries]``: how soon, how seldom and how long work that failed is tried again."""
 
     first: Duration = timedelta(seconds=10)
@@ -305,7 +300,7 @@ class RetriesConfig(_Section):
         return self
 
 
-class RetentionConfig(_Section):
+class RetentionConfig(Section):
     """``[retention]`` and ``[authorities.<name>.retention]``: how long is kept what came to its end."""
 
     payloads: Duration = timedelta(days=30)
@@ -319,14 +314,14 @@ class StoreRetentionConfig(RetentionConfig):
     audit: Duration = timedelta(days=400)
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """``[log]``: form and lowest level of the log lines."""
 
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
 
-class OutgoingConfig(_Section):
+class OutgoingConfig(Section):
     """``[outgoing]``: how the adapter gets out: through a forward proxy, except to the hosts of ``no_proxy``."""
 
     proxy: str | None = None
@@ -347,7 +342,7 @@ class OutgoingConfig(_Section):
         return None if straight else self.proxy
 
 
-class LimitsConfig(_Section):
+class LimitsConfig(Section):
     """``[limits]``: how much is worked on at the same time and for how long, and beyond what a partner is told to come
     again later.
     """
@@ -365,7 +360,7 @@ class LimitsConfig(_Section):
     delivery_time: Duration = timedelta(hours=1)
 
 
-class AgreementConfig(_Section):
+class AgreementConfig(Section):
     """``[authorities.<name>.agreements."<CPA id>"]``: what differs from the defaults for one agreement."""
 
     acts_for: tuple[Oin, ...] = ()
@@ -382,7 +377,7 @@ class AgreementConfig(_Section):
         return self
 
 
-class NotificationConfig(_Section):
+class NotificationConfig(Section):
     """``[authorities.<name>.notification]``: what a notification is called and where it says what, by local
     names; without paths, volgnummer, doel and type are looked for beside the verzoeknummer.
     """
@@ -415,7 +410,7 @@ def _doel(text: str | None) -> str | None:
     return known_doel(text) or text
 
 
-class RouteConfig(_Section):
+class RouteConfig(Section):
     """``[[authorities.<name>.routes]]``: which messages take which flow to which sink; left out matches
     all.
 
@@ -509,7 +504,7 @@ class AuthorityConfig(KeyFiles):
         return next((route.sink for route in self.routes if route.flow is Flow.STAM), None)
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration."""
 
     environment: Environment

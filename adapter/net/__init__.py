@@ -2,7 +2,7 @@
 is asked, and access tokens for it. Incoming: the address that a request comes from, before trusted proxies.
 """
 
-from adapter.net.answers import LONGEST_WAIT, describe_body, phrase_of, wait_asked
+from adapter.net.answers import LONGEST_WAIT, describe_body, is_about_server, phrase_of, wait_asked
 from adapter.net.client import HttpClient, Response, Timeouts
 from adapter.net.forwarded import Networks, address_of
 from adapter.net.oauth import ClientCredentials, OauthSettings, TokenProblem
@@ -44,6 +44,7 @@ __all__ = [
     "WrongServer",
     "address_of",
     "describe_body",
+    "is_about_server",
     "phrase_of",
     "wait_asked",
 ]

@@ -43,6 +43,11 @@ def wait_asked(retry_after: str | None, now: datetime) -> timedelta | None:
     return min(max(moment - now, timedelta()), LONGEST_WAIT)
 
 
+def is_about_server(status: int) -> bool:
+    """Whether the Retry-After of an answer with this status is about the server, and not about the request alone."""
+    return status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
 def phrase_of(status: int) -> str:
     """What HTTP calls a status."""
     try:

@@ -20,7 +20,15 @@ from adapter.delivery import (
     StepFailed,
     Temporary,
 )
-from adapter.net import HttpClient, NetProblem, Timeouts, describe_body, phrase_of, wait_asked
+from adapter.net import (
+    HttpClient,
+    NetProblem,
+    Timeouts,
+    describe_body,
+    is_about_server,
+    phrase_of,
+    wait_asked,
+)
 from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
 
 _ANSWER: Final = 1024 * 1024
@@ -28,9 +36,6 @@ _ANSWER: Final = 1024 * 1024
 
 _COME_AGAIN: Final = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
 """Statuses below 500 after which the same request may succeed; access is put right by people on the other side."""
-
-_OF_EVERYTHING: Final = frozenset({429, 503})
-"""Statuses whose Retry-After is about the server, and not about the request."""
 
 
 class ConnectionOptions(SinkOptions):
@@ -143,7 +148,7 @@ def refusal(answer: Answer, what: str, now: datetime) -> StepFailed:
     if refused and answer.status not in _COME_AGAIN:
         return StepFailed(Permanent(reason), undone=True)
     after = wait_asked(answer.headers.get("Retry-After"), now)
-    everything = answer.status in _OF_EVERYTHING and after is not None
+    everything = is_about_server(answer.status) and after is not None
     return StepFailed(Temporary(reason, after, of_sink=everything), undone=refused)
 
 

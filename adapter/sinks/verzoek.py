@@ -49,5 +49,11 @@ def geometry_of(verzoek: Verzoekbericht) -> dict[str, Any] | None:
     return {"type": "GeometryCollection", "geometries": geometries}
 
 
+def explanation_of(verzoek: Verzoekbericht, name: str, shown: int) -> str:
+    """The name in full where only so many characters of it are shown, and what the applicant explains."""
+    said = verzoek.toelichting_verzoek.text if verzoek.toelichting_verzoek is not None else ""
+    return " — ".join(part for part in (name if len(name) > shown else "", said) if part)
+
+
 def _unreadable(reason: str) -> StepFailed:
     return StepFailed(Permanent(reason), undone=True)

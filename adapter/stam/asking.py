@@ -17,6 +17,7 @@ from adapter.net import (
     Resting,
     Throttle,
     TokenProblem,
+    is_about_server,
     wait_asked,
 )
 from adapter.stam.problems import FetchProblem, status_problem
@@ -24,7 +25,6 @@ from adapter.stam.problems import FetchProblem, status_problem
 MAX_ERROR: Final = 64 * 1024
 
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
-_BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Asker:
     def _rest(self, status: int, retry_after: str | None) -> None:
         """Leave the whole source alone when it says that it is too busy, and until when."""
         wait = wait_asked(retry_after, self._clock())
-        if status in _BUSY and wait is not None:
+        if is_about_server(status) and wait is not None:
             self._throttle.rest(wait)
 
 

@@ -13,6 +13,7 @@ from adapter.sinks.soap import Place
 from adapter.sinks.stuf.names import STUF, XMIME, XSI, ZDS, ZKN, add, add_known, clean, root
 from adapter.sinks.stuf.options import StufZdsOptions, Systeem, Type
 from adapter.sinks.stuf.parties import add_extra, add_party, kvk_number
+from adapter.sinks.verzoek import explanation_of
 from adapter.store import FileKind
 from adapter.verzoek import Verzoekbericht
 from adapter.verzoek.values import DUTCH_TIME
@@ -149,10 +150,7 @@ def description(verzoek: Verzoekbericht) -> str:
 
 def explanation(verzoek: Verzoekbericht) -> str:
     """The name in full where it was cut, and what the applicant explains."""
-    name = None if verzoek.naam is None else verzoek.naam.text
-    in_full = name if name is not None and len(name) > _OMSCHRIJVING else None
-    explained = None if verzoek.toelichting_verzoek is None else verzoek.toelichting_verzoek.text
-    return " — ".join(text for text in (in_full, explained) if text)
+    return explanation_of(verzoek, "" if verzoek.naam is None else verzoek.naam.text, _OMSCHRIJVING)
 
 
 def _change(verzoek: Verzoekbericht, stuurgegevens: Stuurgegevens) -> str:

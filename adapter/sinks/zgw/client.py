@@ -13,7 +13,7 @@ from adapter.net import HttpClient
 from adapter.sinks.connection import Answer, ask, open_client, refusal
 from adapter.sinks.naming import bounded
 from adapter.sinks.zgw.options import ZgwOptions
-from adapter.sinks.zgw.token import Credentials, SecretProblem
+from adapter.sinks.zgw.token import Credentials
 
 _CRS: Final = {"Accept-Crs": "EPSG:4326", "Content-Crs": "EPSG:4326"}
 """What zaken insist on, and the others pass over."""
@@ -111,10 +111,7 @@ class ZgwClient:
         data: bytes | AsyncIterable[bytes] | None = None,
     ) -> Answer:
         now = self._clock()
-        try:
-            token = await self._credentials.token(int(now.timestamp()))
-        except SecretProblem as problem:
-            raise StepFailed(Temporary(str(problem)), undone=True) from problem
+        token = await self._credentials.token(int(now.timestamp()))
         sent = {"Authorization": f"Bearer {token}", "Accept": "application/json", **_CRS, **(headers or {})}
         answer = await ask(self._http, method, url, headers=sent, data=data, limit=_ANSWER)
         self._note_version(url, answer.headers.get("API-version", ""))

@@ -7,7 +7,6 @@ every message of a verzoek meets the same zaak, and every attempt the same docum
 
 from typing import Final
 
-from adapter.config import read_secret
 from adapter.delivery import (
     Checkpoint,
     Delivered,
@@ -19,6 +18,7 @@ from adapter.delivery import (
     SinkType,
     Steps,
 )
+from adapter.sinks.access import SecretFile
 from adapter.sinks.rules import rule_for
 from adapter.sinks.verzoek import verzoek_of
 from adapter.sinks.zgw.catalogue import Catalogue
@@ -38,10 +38,7 @@ class ZgwSink:
     """Delivers to the ZGW APIs of one server; raises SinkProblem when it cannot work as configured."""
 
     def __init__(self, options: ZgwOptions, context: SinkContext) -> None:
-        try:
-            read_secret(options.secret_file)  # read again for each token: it may be renewed meanwhile
-        except ValueError as problem:
-            raise SinkProblem(f"secret_file: {problem}") from problem
+        SecretFile.check(SecretFile("secret_file", options.secret_file))
         self._options: Final = options
         self._context: Final = context
         self._client: Final = ZgwClient(options, context)

@@ -1,6 +1,5 @@
 """Who we are to a ZGW API: a JSON Web Token for each request, signed with the secret that both sides have."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -8,8 +7,8 @@ import json
 from datetime import timedelta
 from typing import Any, Final
 
-from adapter.config import read_secret
 from adapter.delivery import Json
+from adapter.sinks.access import SecretFile
 from adapter.sinks.zgw.options import ZgwOptions
 
 LIFETIME: Final = timedelta(hours=1)
@@ -18,15 +17,11 @@ LIFETIME: Final = timedelta(hours=1)
 _HEADER: Final = {"typ": "JWT", "alg": "HS256"}
 
 
-class SecretProblem(Exception):
-    """The secret cannot be used; the message says what to mend."""
-
-
 class Credentials:
     """What a ZGW API is told about us. The secret is read when it is used, so that it can be changed meanwhile."""
 
     def __init__(self, options: ZgwOptions) -> None:
-        self._path = options.secret_file
+        self._secret = SecretFile("secret_file", options.secret_file)
         self._claims = {
             "iss": options.client_id,
             "client_id": options.client_id,
@@ -35,11 +30,8 @@ class Credentials:
         }
 
     async def token(self, now: int) -> str:
-        """A token that was made at `now`, in seconds; raises SecretProblem."""
-        try:
-            secret = await asyncio.to_thread(read_secret, self._path)
-        except ValueError as problem:
-            raise SecretProblem(f"secret_file: {problem}") from problem
+        """A token that was made at `now`, in seconds; StepFailed where the secret cannot be read."""
+        secret = await self._secret.read()
         lifetime = int(LIFETIME.total_seconds())
         return signed({**self._claims, "iat": now, "exp": now + lifetime}, secret.encode())
 

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from adapter.delivery import Json
 from adapter.sinks.naming import bounded
-from adapter.sinks.verzoek import geometry_of
+from adapter.sinks.verzoek import explanation_of, geometry_of
 from adapter.sinks.zgw.client import Refused, text_in
 from adapter.sinks.zgw.registration import Registration, Zaak, first_ours, permanent
-from adapter.verzoek import Verzoekbericht
 
 _STEP: Final = "zaak"
 _TAKEN: Final = "identificatie-niet-uniek"
@@ -140,7 +139,7 @@ def _body(work: Registration, zaaktype: str) -> dict[str, Any]:
         "startdatum": (today if submitted is None else min(today, submitted.date())).isoformat(),
         "registratiedatum": today.isoformat(),
         "omschrijving": bounded(naam, _MAX_OMSCHRIJVING),
-        "toelichting": _toelichting(naam, verzoek),
+        "toelichting": bounded(explanation_of(verzoek, naam, _MAX_OMSCHRIJVING), _MAX_TOELICHTING),
         "kenmerken": list(_kenmerken(work)),
     }
     if not options.is_numbered_by_server:
@@ -151,13 +150,6 @@ def _body(work: Registration, zaaktype: str) -> dict[str, Any]:
     if geometry is not None:
         body["zaakgeometrie"] = geometry
     return body
-
-
-def _toelichting(naam: str, verzoek: Verzoekbericht) -> str:
-    """The whole name where it had to be cut, and what the applicant added."""
-    said = verzoek.toelichting_verzoek.text if verzoek.toelichting_verzoek is not None else ""
-    whole = naam if len(naam) > _MAX_OMSCHRIJVING else ""
-    return bounded(" — ".join(part for part in (whole, said) if part), _MAX_TOELICHTING)
 
 
 def _kenmerken(work: Registration) -> Iterator[dict[str, str]]:
