@@ -46,6 +46,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/reuse lint --quiet
+	$(BIN)/reuse lint --quiet
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`python -m adapter` is `stam-adapter`."""
 
 from adapter.cli import main

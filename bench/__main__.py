@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`python -m bench`: what this machine can do with the adapter, with the goals beside the figures."""
 
 import argparse

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where it all takes place: one world with its load, a server, and what every part of a run needs of them."""
 
 import shutil

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The load spread over many authorities, each with its own keys and agreement, against the same load for one."""
 
 import asyncio

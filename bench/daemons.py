@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The adapter as a receiver: the daemons of one store, and the lanes of their routes to hold work back."""
 
 from collections.abc import AsyncIterator, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The floor: what a message costs without HTTP, jobs and logs: parse, verify, sign, commit, in a bare loop.
 
 CPU only, one message after the other; the adapter cannot be cheaper, because it must do all of this.

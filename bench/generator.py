@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The load as the benchmark sees it: a process to be asked for messages, and its CPU time."""
 
 import asyncio

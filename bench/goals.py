@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The goals, and whether the figures reach them."""
 
 from collections.abc import Callable, Iterator

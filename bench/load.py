@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The load, a process of its own: the partner that sends messages and takes their acknowledgments.
 
 `python -m bench.load SETTINGS`, where SETTINGS is a JSON file, is driven by JSON lines on standard input and answers

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One round of messages to a receiver, measured; and what several rounds come to."""
 
 import asyncio

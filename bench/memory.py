@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Peak memory of a daemon that takes one message with a payload of a size, from the socket to the sink."""
 
 import time

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages for the load: made and signed before the clock runs, so that only the receiver is measured."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How much is measured: what the command line can set, for a real run and for a smoke test."""
 
 from dataclasses import dataclass

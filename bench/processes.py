@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Processes under measurement: their CPU time and their memory, read from /proc; and the adapter as one of them."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The main rows: the adapter on each store, and ebms-core, under the same load by turns; and the floor below them."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The reference adapter (ebms-core) as a receiver of the same load, where Java and its artifacts are on the machine."""
 
 import asyncio

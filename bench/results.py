@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a run came to: rows, single figures, and what could not be measured and why."""
 
 from dataclasses import asdict, dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A PostgreSQL server for the run: that of the tests, with everything it commits on disk."""
 
 import asyncio

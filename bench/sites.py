@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Sites: hosts on which the authorities of a world have their adapter, each with its own store, ports and sinks."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Stored messages by the million: what a store holds of messages that were received and delivered, copied in SQL.
 
 So the copies have all that the adapter itself writes about a message, in every table, whatever the schema is. They

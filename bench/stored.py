@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A full store against an empty one, and how long the daemon takes to be ready with either."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The run: every part of it, one after the other."""
 
 import asyncio

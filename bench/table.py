@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The results as tables on the terminal, with the goals beside the figures."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The agreement between two parties: ebXML CPA 2.0 as Digikoppeling uses it.
 
 Pure: it reads and writes XML that it is given, and knows nothing of the network, a store or a clock. The

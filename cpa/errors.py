@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The error of this package: a CPA that cannot be used as it stands."""
 
 from typing import Final

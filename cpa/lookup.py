@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Look-ups in a CPA from the side of one party: what was agreed for an action in one direction.
 
 Sender parameters (signing, retries, client certificate) come from the sender's PartyInfo; receiver

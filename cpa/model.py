@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A CPA document as frozen values, with its references resolved (CPPA 2.0).
 
 Names follow the elements and attributes of the schema. A reference by IDREF is the referred value itself,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Names on the wire that a CPA for Digikoppeling uses: namespaces, types, actions and algorithms."""
 
 from typing import Final

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """From the bytes of a CPA to the document model (CPPA 2.0; elements not known here are ignored)."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The six Digikoppeling ebMS2 profiles, and which of them an action follows (KV ch02, PRF-01).
 
 The profile is not on the wire and not in the CPA: it is derived from the channel and its document exchange.

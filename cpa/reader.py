@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading one element of a CPA: children, attributes and simple types, with errors that say where.
 
 All white space handling is here: the simple types derived from xs:token collapse it (CPA-18), strings that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Moments and durations as XML Schema writes them (xs:dateTime, xs:duration)."""
 
 import re

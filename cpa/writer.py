@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Creation of a CPA: from a short description of two parties to a document valid by the CPPA 2.0 schema."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Hardened XML parsing: the one door through which XML from outside comes in.
 
 The document is read twice. The first pass builds nothing: it only counts, and stops at a document type

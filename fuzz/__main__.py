@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`python -m fuzz`: runs targets for a while, and says what came of each; it ends with 1 where there is a finding."""
 
 import argparse

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Runs one target under libFuzzer: `python -m fuzz.harness <target> [options of libFuzzer] corpus…`.
 
 A target that raises is a finding, and so is one that takes more than a second of the processor. That is counted here,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Changing XML as a tree: elements go, come twice, move and get the names, texts and attributes of others."""
 
 import random

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Makes the corpora: `python -m fuzz.seeds` writes what the project itself makes into `fuzz/corpus`."""
 
 from dataclasses import replace

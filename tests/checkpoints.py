@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a sink remembered, as a test asks for it."""
 
 from collections.abc import Mapping

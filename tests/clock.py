@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A clock that a test can shift."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A server of revocation lists, which can misbehave in the ways a server on the internet does."""
 
 import asyncio

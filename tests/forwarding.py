@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A way to a server on which a test can stand: it forwards connections, and decides what passes."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How much memory is taken."""
 
 import tracemalloc

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages as the store takes them."""
 
 from datetime import datetime

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A PostgreSQL server of our own: made for the run of the tests, and gone after it.
 
 It needs the binaries only (Debian's package `postgresql`, or what is found on PATH). Where they are not there, the

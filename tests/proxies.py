@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Real proxies that end TLS: nginx and HAProxy, each with its example of config/proxy, moved to free ports.
 
 Where a binary is not there, the tests that need it skip with the reason; with STAM_ADAPTER_REQUIRE=proxies in the

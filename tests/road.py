@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The way to an S3 server, on which a test can stand."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """An S3 server of our own: made for the run of the tests, and gone after it.
 
 It is versitygw, a real S3 server on a directory, so that a test can do to an object what a disk would. Its binary is

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What tests need of a machine: without it they skip, or fail where STAM_ADAPTER_REQUIRE names it."""
 
 import os

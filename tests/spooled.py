@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the rows of a store say of its spool."""
 
 from sqlalchemy import Connection, select, union

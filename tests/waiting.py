@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Waiting until something is so in the store."""
 
 import asyncio

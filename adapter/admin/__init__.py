@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The admin listener: health and metrics for all, the application API for its users."""
 
 from adapter.admin.app import ReadyCheck, create_admin_app

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What all answers of the admin listener have in common: security headers, no banner, and errors that show nothing."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The web application of the admin listener, put together from its parts."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who uses the admin listener, and what they may do: the users of the configuration, how they prove who they are, and
 their roles.
 

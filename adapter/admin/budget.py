@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How much each of many may do: so many a second, and as many at once as two seconds bring."""
 
 from collections import OrderedDict

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Health: whether the process runs (live) and whether it can do its work (ready, with the reasons when it
 cannot).
 """

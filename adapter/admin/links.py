@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`GET /deliveries/<token>`: a file of a delivery, for a receiver that was given a signed link to it."""
 
 import base64

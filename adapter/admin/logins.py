@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Failed logins: how many came from an address, or with a name, lately, and until when it has to wait."""
 
 from collections import OrderedDict

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Answers that are written as they are read, and what happens when that breaks off."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The snapshot of authorities: from a CPAId, an OIN or a name to what the adapter knows about it.
 
 A snapshot is built from the configuration and the active agreements of the store, and never changes: when either

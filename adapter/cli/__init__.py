@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The command line: `stam-adapter`."""
 
 from adapter.cli.app import main

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """An agreement in use, with the keys and settings of its authority, for commands that send under it."""
 
 from adapter.authorities import AgreementDocument, KnownAgreement, build_authorities

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The commands and what they have in common."""
 
 from collections.abc import Mapping

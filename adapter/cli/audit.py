@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`audit`: who changed what, and who looked at what may be personal."""
 
 import asyncio

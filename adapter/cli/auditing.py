@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What commands say in the audit trail: the user of the operating system, on this machine, and what was done."""
 
 import os

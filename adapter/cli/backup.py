@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`db backup` and `db restore`: a copy of the store beside the running daemon, and the way back."""
 
 import asyncio

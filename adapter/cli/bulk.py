@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the commands that mend many things at once have in common: choosing, counting, asking, working in batches."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A whole HTTP body in a file, with its headers before it or only its parts, as logs, proxies and stores keep them.
 
 Payloads can be large: they are read in chunks, as often as somebody asks for them, and are never in memory whole.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is said of a certificate: who it is of, its OIN, and until when it is valid."""
 
 from datetime import datetime

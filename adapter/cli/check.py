@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`check`: everything that can be looked at before the daemon starts, or beside one that runs.
 
 It changes nothing; only where payloads are kept in an object store, an object is written there and removed again.

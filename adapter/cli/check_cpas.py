@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The checks of agreements: each is a CPA, of this authority, sound, in force, and signed for with our key."""
 
 from collections.abc import Iterable, Iterator

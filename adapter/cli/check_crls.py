@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The checks of revocation lists: each can be had now, and says what it should of our certificates and of partners'."""
 
 import asyncio

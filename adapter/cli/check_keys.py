@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The checks of roots, keys and certificates: they belong together, are trusted, valid, and of who they should be."""
 
 from collections.abc import Iterator

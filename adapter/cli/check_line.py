@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One line of what `check` found: what was looked at, what came of it, and the fix."""
 
 from dataclasses import dataclass

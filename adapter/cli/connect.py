@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`connect`: walks an authority through connecting to DSO-LV, and writes the evidence that DSO-beheer asks for."""
 
 import asyncio

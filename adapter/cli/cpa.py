@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`cpa`: reads CPA documents, and manages the agreements in the store."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`cpa publish`: loads a CPA into DSO-LV through its REST API, and keeps the answer as evidence."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A CPA as a person or a machine reads it: parties, actions with what was agreed for them, certificates."""
 
 from datetime import datetime

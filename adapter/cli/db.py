@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`db`: manages the database."""
 
 from typing import Annotated, Final

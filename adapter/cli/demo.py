@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`demo`: the whole chain on this machine, over mutual TLS on loopback.
 
 A throw-away PKI and CPA, a simulated DSO-LV in this process, the daemon in a process of its own: one Ping, three

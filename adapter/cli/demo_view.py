@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the demo shows: a table that changes on a terminal, one line per step in a pipe."""
 
 from dataclasses import dataclass, field

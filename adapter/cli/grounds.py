@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What `connect` and `cpa publish` start with: an agreement of an authority, and everything that its steps need."""
 
 import hashlib

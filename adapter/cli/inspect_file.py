@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`inspect`: says what a file is, and what is in it."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`lane`: what goes to one partner, one DSO connection or one sink; it can be paused, and delays no other."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Commands whose modules are imported when they are used.
 
 The modules of the daemon, the simulator and the store take most of a second to import; `--help`, a shell completion

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`message`: looks into the messages in the store, and mends what became of them."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """An ebMS message in a file, as a person or a machine reads it."""
 
 from collections.abc import Sequence

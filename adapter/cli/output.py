@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How the command line speaks: tables on a terminal, plain text in a pipe, one JSON document where asked.
 
 Results go to standard output and nothing else does; everything said beside them goes to standard error.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`ping`: a Ping to the partner of an agreement, and the wait for its Pong."""
 
 import asyncio

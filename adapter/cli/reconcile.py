@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`reconcile`: asks Verzoek afhandelen now for verzoeken that were never announced, and has them collected."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`db purge` and `db verify`: removes what was kept long enough, and looks whether what is kept is what was stored."""
 
 import asyncio

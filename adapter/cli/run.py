@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`run`: the daemon in the foreground, until it is told to stop."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What most commands start with: the configuration, and the store it names."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Whether the signature of a message in a file holds, and what that says about who signed it."""
 
 from collections.abc import Sequence

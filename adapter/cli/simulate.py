@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`simulate`: the simulated DSO-LV alone, to test a VTH system or another adapter against."""
 
 import asyncio

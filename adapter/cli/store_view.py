@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is in the store, as a person or a machine reads it: messages, deliveries, jobs, and what happened."""
 
 from typing import Any

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`verzoek`: where a verzoek is, and what an operator can do about it."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The configuration: one TOML file, checked as a whole before anything starts."""
 
 from adapter.config.checks import dso_environment

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Rules between the options of a configuration: what is well-formed by itself, but wrong together."""
 
 from collections.abc import Hashable, Iterator, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of Verzoek afhandelen: where it is, how the files of a verzoek are found, how fast it is asked, and by
 whom.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Seeing that a file changed: by what the file system says of it, and only where that differs by its octets."""
 
 import hashlib

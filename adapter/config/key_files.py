@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where certificates of ours and their keys stand: PEM, or one file of PKCS #12 for both."""
 
 from collections.abc import Mapping

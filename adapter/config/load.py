@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading a configuration: the file, the files of authorities beside it, the environment, then all checks."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is wrong with a configuration, said so that its author can mend it: file, key, fault and fix."""
 
 import difflib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of publishing a CPA to DSO-LV through its REST API CPA aanbieden.
 
 That the API exists, and asks for a PKIoverheid certificate, is known; its OpenAPI document is not public. So what a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of reconciliation: how often, how far back, where, and in which words Verzoek afhandelen is asked.
 
 The OpenAPI document of Verzoek afhandelen is not public: that a search takes an area in RD or a verzoeknummer, and

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading the configuration again while it is in use: its authorities are renewed, each by itself.
 
 What is wrong with one authority keeps that one as it was, and no other. Everything that is not of an authority holds

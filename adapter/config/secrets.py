@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Secrets that stand in files of their own, so that the configuration can be shown to anybody."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every option of the configuration, with its default: the typed form of the TOML file, immutable once
 loaded.
 """

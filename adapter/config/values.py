@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The kinds of value a configuration has beside text: sizes, durations, addresses, paths, PartyIds."""
 
 import ipaddress

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Connecting an authority to an environment of DSO-LV: its steps, and the evidence of each."""
 
 from adapter.connecting.agreeing import check_cpa, publication_of

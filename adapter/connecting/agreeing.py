@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The first two steps: the CPA is sound and of this environment, and DSO-LV has it."""
 
 from collections.abc import Iterable, Iterator

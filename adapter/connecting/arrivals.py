@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The last two steps: a verzoeknotificatie arrived, and its verzoek is complete in the sink."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a step of connecting came to, as it is kept: what it was about, how it ended, and what shows that.
 
 Nothing in it is personal data or a secret: no content of a verzoek, no name of a file of an applicant, no header that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The directory with the evidence: a page per authority, environment and step, and an index.
 
 What was once shown stays: a page of a step that was done goes to the directory `earlier` before another takes its

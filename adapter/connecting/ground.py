@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the steps of connecting stand on: whom it is about, the store, and the ways to act."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Evidence as a page: HTML that needs nothing outside itself, fit to print, with the evidence in it as JSON.
 
 Every text in it may come from a partner (the name of a party, the reason of a refusal), so the templates escape all of

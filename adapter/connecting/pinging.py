@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The third step: the partner answers our Ping, and we theirs (EB 8).
 
 The Ping goes through the outbox of the daemon and its Pong comes back to the daemon, so that addresses, certificates

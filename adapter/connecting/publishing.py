@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Publishing a CPA: one request to the REST API CPA aanbieden on behalf of an authority, and what its answer means.
 
 What the request looks like is configuration (`adapter.config.publish`), as the API is not public. It may be made any

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The walk: step after step, each with its evidence, until one fails.
 
 What was done stays done: a step of which the evidence is there, for the same agreement, is not done again. So a walk

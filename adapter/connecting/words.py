@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The words of the evidence in Dutch, which DSO-beheer reads, and in English: one file of words per language."""
 
 import tomllib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon and its parts, put together."""
 
 from adapter.daemon.chains import Shown, configured, ours, partners_in

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The chains of certificates that the daemon works with before anybody shows one: our own, and those of the CPAs."""
 
 from collections.abc import Callable, Iterable, Iterator

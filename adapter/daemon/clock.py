@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The time of a daemon: nothing that waits is to wait longer, nor what runs to be taken over, because a clock was set.
 
 Over a shared database it is the time of the server, the same for all daemons, whatever the clocks of their hosts say;

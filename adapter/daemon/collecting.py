@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where each authority collects its verzoeken from: a client of Verzoek afhandelen with its keys and OIN."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Counts what becomes of jobs, and how many wait."""
 
 import asyncio

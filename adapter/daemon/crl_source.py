@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One revocation list as it is fetched: where it is to be had, how it is got, and when it is next looked at."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Keeping revocation lists fresh: of every authority in a chain that is in use, at least every four hours (CRT-05).
 
 Where a list is to be had, the certificates of verified chains say, and the configuration; nothing else makes a request.

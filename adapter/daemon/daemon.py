@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon: the composition root, which builds every object, hands them to each other, and runs them.
 
 Start is in an order in which nothing is accepted before it can be kept and worked on: store, agreements, worker,

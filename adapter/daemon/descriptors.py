@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What nobody awaits: failures that the event loop tells of, and connections for which no file descriptor is left."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The door of a listener: so many connections at a time, and whoever comes after that is turned away at once.
 
 A connection costs memory and a file descriptor from the moment it is accepted, before anybody is identified. asyncio

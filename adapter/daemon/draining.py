@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Lets the requests end that a listener is in the middle of, when it closes.
 
 aiohttp ignores what is still being uploaded once it shuts down; so the listener is closed first, and shut down when

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What will end: every certificate and agreement that something depends on, in metrics, health and log in time.
 
 A new certificate takes weeks to get, and a new CPA weeks to agree (LCY-03, LCY-07).

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The key pairs of an authority: the one in use, those beside it, and when that changes by itself."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A listener: its door, its TLS, the application behind it, and an end that lets requests finish."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The certificates of a listener, renewed when their files change: new connections get the new ones, and no connection
 ends for it.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Measuring the load, for back-pressure: what waits, what the spool holds, what is left of its disk."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is no HTTP: answered with its status and nothing else, and logged in one line.
 
 The library would answer with its name and version and with what was sent, and log a trace for each.

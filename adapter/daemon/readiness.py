@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Why the daemon is not ready: each check says what is wrong and what mends it."""
 
 import asyncio

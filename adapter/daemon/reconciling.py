@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How each authority is reconciled: its plan, from the configuration."""
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The registry: the current snapshot of authorities, renewed when the agreements in the store change.
 
 A CPA file of the configuration is imported at start and when it changes; a CPA that is added or withdrawn later, by

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reloading: the authorities of the configuration are added, changed and withdrawn while the daemon runs.
 
 It happens when somebody asks for it (SIGHUP), and when a file changed: the main file, one in ``authorities.d``, or a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The first start on a restored store: what the backup could not bring back is found, settled, and told.
 
 A store was restored where the manifest of a backup lies in the state directory: `db restore` puts it there, and so does

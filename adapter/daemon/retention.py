@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Retention at work: removes what the policy says, a little at a time, so that nobody who receives waits for it."""
 
 import asyncio

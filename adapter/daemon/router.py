@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Routing: where a received business message goes.
 
 It stands on this floor because it is the one place that knows both flows: a notification becomes a verzoek to be

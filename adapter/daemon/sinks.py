@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The sinks of all authorities, built from the configuration, and how much of each may be used now."""
 
 from collections.abc import Callable, Iterable, Mapping

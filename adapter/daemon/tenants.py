@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The tenants: what is made from the configuration of each authority, swapped as a whole when that changes.
 
 Each is made by itself, so that a change of one leaves the connections, breakers and running deliveries of all others as

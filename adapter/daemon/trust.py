@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is trusted, as the configuration has it: roots, authorities below them, and revocation lists that were kept."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a sink is handed, what it answers, and the job that hands it over."""
 
 from adapter.config import ConfigPath as OptionPath

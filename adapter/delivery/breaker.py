@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The circuit breaker of a sink: one that fails and fails is left in peace, then tried with one delivery at a time."""
 
 from collections.abc import Callable

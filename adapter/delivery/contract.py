@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The sink contract: what is handed over, what a sink may remember, what it answers, and how it is
 configured.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The job that hands one delivery to its sink and records what came of it."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Turns what the store knows of a delivery into what a sink is handed."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

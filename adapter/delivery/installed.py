@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The types of sinks that other packages bring, by entry points of the group `stam_adapter.sinks`.
 
 An entry point names a SinkType. One that cannot be used harms nobody else: `check` warns of it, and a configuration

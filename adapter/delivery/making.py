@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Making a sink from its table in the configuration, with an error for each key that is wrong."""
 
 import difflib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The manifest of a delivery: what was delivered, where it came from, and the digest of each file, as
 JSON-ready values.
 

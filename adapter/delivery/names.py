@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Names that came from outside, made safe to be the name of a file or directory.
 
 Two kinds of name leave this module. A *key* (`safe_name`, `delivery_name`, `message_name`) stands for one

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options that sinks are made of: the model to derive from, and the keys that every type has."""
 
 from datetime import timedelta

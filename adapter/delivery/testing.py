@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of a sink need: handovers, a context, a checkpoint in memory, and a crash at every step.
 
 For whoever writes a sink (docs/writing-a-sink.md); the adapter tests its own sinks with it. Nothing of the running

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The language of ebMS 2.0: packaging, envelope, signature, encryption, signals, rules. No sockets, database, clock."""
 
 from adapter.ebms.algorithms import (

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Algorithms of XML signatures and XML encryption by their URI, and which signatures are accepted."""
 
 from dataclasses import dataclass

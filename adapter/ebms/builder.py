@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Envelopes that we send: business messages, acknowledgments, errors, ping, pong, and SOAP faults.
 
 Pure: identifiers and times come from the caller. Every element is written as the schema and Digikoppeling want it

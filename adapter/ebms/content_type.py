@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A Content-Type header, read and written as RFC 2045 section 5.1 has it."""
 
 import re

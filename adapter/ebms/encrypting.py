@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Encrypting an outgoing payload for the certificate of its receiver, piece by piece."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """XML Encryption of payloads: one xenc:EncryptedData document per payload part, in fixed memory both ways.
 
 `encrypting` makes such documents. Here they are decrypted: `encryption_reader` parses, `encryption_head` says how

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the head of an encrypted payload says: how the data and its key are encrypted, and for whom.
 
 Only elements that have a meaning here are allowed; references to things elsewhere (CipherReference,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What XML Encryption is done with: ciphers for the data, transports for the key, and which are accepted.
 
 What depends on a secret fails in one way only. A wrapped key that does not unwrap is replaced by another key of

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading an xenc:EncryptedData document piece by piece, so that its CipherValue is never in memory whole.
 
 What stands before the text of that CipherValue (the head) becomes a small tree, bounded in size; the text is handed

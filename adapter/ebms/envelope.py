@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A received SOAP envelope as a typed, immutable message, with everything that is wrong with its shape.
 
 Steps 7 to 12 of the receiving algorithm: hardened parse, SOAP version, mustUnderstand, structure, version. What

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The error table of ebMS 2.0: every code, its text on the wire, and what a refused message is answered with.
 
 A *problem* is one finding about a received message; it carries two texts: a generic one for the partner

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A streaming reader of multipart bodies: octets go in, parts come out, nothing is kept.
 
 The reader does no I/O and holds a bounded number of octets, whatever the sizes of parts and chunks. It finds

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Names that stand on the wire: namespaces, services, actions, actors and prefixes of ebMS 2.0."""
 
 from enum import StrEnum

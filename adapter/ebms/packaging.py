@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The HTTP body of an outgoing ebMS message: a plain SOAP part, or multipart/related with payloads.
 
 A body is described first and read later: its exact length follows from the sizes of the payloads, so that a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The rules that a received message must satisfy, as small functions in the order of the receiving algorithm.
 
 Each rule looks at a `Case` and yields what is wrong. The rules decide nothing about answers, storage or the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """XML signatures on ebMS messages: signing, and verifying against the certificate of the agreement.
 
 The work is shared. signxml handles SignedInfo, SignatureValue and the algorithm policy, through two

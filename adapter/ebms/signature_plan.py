@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a signature says it covers, checked before any cryptography (steps 18 and 19 of the receiving MSH)."""
 
 import threading

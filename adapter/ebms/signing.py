@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Signing an outgoing ebMS message with the key of the agreement."""
 
 import base64

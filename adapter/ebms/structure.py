@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The shape that ebXML elements must have: our own rules, equal in verdict to the OASIS schema.
 
 The schema itself does not ship with the adapter. Each element is one row of `SHAPES`: its children in order, its

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Incremental decoders for the Content-Transfer-Encodings of RFC 2045 section 6."""
 
 import binascii

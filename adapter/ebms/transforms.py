@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """References of an XML signature and the few transforms that an ebMS signature may use.
 
 Only what EB 4.1.3 describes is applied: for the SOAP part enveloped-signature, then optionally the one XPath

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The message service handler: receives and sends ebMS messages for all authorities."""
 
 from adapter.msh.endpoint import Endpoint

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Steps 29 and 30 of the receiving algorithm: a message is stored in one transaction, and then answered."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What goes back in the HTTP response."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One received message on its way through the algorithm: what is known of it, and what every step asks of it."""
 
 from dataclasses import dataclass

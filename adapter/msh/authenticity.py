@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Steps 18 to 21 of the receiving algorithm, and what step 24 compares: is a message what its sender signed?"""
 
 import hashlib

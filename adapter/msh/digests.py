@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Digests of payloads that lie in the spool, by the algorithm that a signature names."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Encrypting what we send and decrypting what we receive, from the spool to the spool, in fixed memory.
 
 Signed first, then encrypted; decrypted first, then verified (ENC-05). Plain octets that are not proven yet are in the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The HTTP endpoint: one path, POST only, and an HTTP status for everything that can happen to a request.
 
 Who the peer is comes first: before its body is read it must be the partner of one of our agreements (step 2a), and no

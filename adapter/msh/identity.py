@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who sends a request, before anything of it is believed: by the handshake, or by what a trusted proxy hands over."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Taking in the body of a request: the SOAP part into memory, every payload part into the spool, chunk by chunk.
 
 Steps 2 to 6 of the receiving algorithm. Memory does not grow with the payload, nothing is decoded twice, and what

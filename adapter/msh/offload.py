@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What runs in a thread, and what is over before a thread would have started."""
 
 import asyncio

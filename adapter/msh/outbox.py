@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The outbox: sends what is stored as to be sent, always the stored octets, until it has no use any more.
 
 One job per message. Any non-2xx is a failed attempt (KV ch05 HTTP Response Codes), with an alarm at once for what does

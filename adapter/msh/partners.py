@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Connections to partners: one HTTP client per agreement and address, with the keys of its authority.
 
 A client checks that the server's certificate carries the OIN of the partner, or of who acts for it, before it sends

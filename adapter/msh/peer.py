@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who is at the other end: the certificate it showed, the OIN in it, and what it may therefore do."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Pings that we send: the test of agreement, addresses, TLS and routing in one (EB 8, 2.5).
 
 A Ping is stored and sent by the daemon's outbox; the Pong comes back in the response or to the daemon's endpoint.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Back-pressure: what is refused for now, so that what was accepted can be finished.
 
 A partner that gets a 503 with Retry-After comes again, and nothing is lost; a daemon that runs out of memory, disk or

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The proxies that end TLS before the endpoint: which requests come from them, and whose certificate they hand over.
 
 A proxy tells what certificate a peer showed; whether it holds is found out again here, as a handshake would.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The receive path: from a body that was taken in to the answer, in the order of the receiving algorithm.
 
 Nothing is believed before it is authenticated; a repeat is answered like the first time, even when agreement,

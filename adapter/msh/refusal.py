@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Steps 31 and 32 of the receiving algorithm: a message is refused with a MessageError that is kept for repeats."""
 
 import asyncio

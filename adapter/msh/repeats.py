@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Steps 23 and 24 of the receiving algorithm: a message that came before is answered as it was the first time."""
 
 from dataclasses import dataclass

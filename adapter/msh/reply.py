@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Signals that answer a received message: built, signed as the agreement says, and ready to be stored.
 
 The work here is synchronous and costs milliseconds of cryptography: callers run it in a thread.

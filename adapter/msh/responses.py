@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What comes back in the HTTP response to a message we sent: a signal of a synchronous channel, or one out of turn.
 
 A response is believed like any received signal: it must be about the message that was sent, from the partner of the

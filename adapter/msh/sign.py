@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Signing what we send: with the key and the algorithms of the agreement, as far as policy allows them."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is done with a received MSH signal: a request is answered, an answer ends the wait of who asked.
 
 An Acknowledgment or MessageError finds the message it is about; nothing is ever answered to these (ERR-04, ACK-13).

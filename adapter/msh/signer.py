@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who signed: whether the certificate that a signature was made with, or one of its authorities, was revoked.
 
 Asked apart from whether the signature holds (`adapter.msh.verify`), and later: a repeat of what was taken before is

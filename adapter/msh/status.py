@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The Message Status Service, both ways: what became of a message (EB 7; STS-01 to STS-06)."""
 
 from collections.abc import Mapping

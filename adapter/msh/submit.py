@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Submitting a business message: checked against the agreement, packaged, signed, and stored to be sent.
 
 What is stored is what is sent, at the first attempt and at every other: the octets of the envelope, and of each

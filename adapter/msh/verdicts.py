@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a partner says of a message we sent: an Acknowledgment or a MessageError, checked before it is believed.
 
 A signed acknowledgment must hold, and name exactly what we signed; else the message stays unacknowledged and is sent

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Verifying the signature of a received message: which certificate may have made it, and over which octets."""
 
 import contextlib

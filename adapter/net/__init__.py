@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Outgoing HTTP: mutual TLS with the server known by its OIN, allowed hosts, time-outs, no redirects; how fast a server
 is asked, and access tokens for it. Incoming: the address that a request comes from, before trusted proxies.
 """

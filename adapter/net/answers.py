@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the answer of a server says beside its status: why, and when to come again."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The HTTP client for everything the adapter sends: to partners over ebMS, to DSO-LV, to sinks.
 
 Whom we talk to is settled before a request is written: the host is on a list, the certificate chains to our

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where a request comes from: networks of addresses, and what a trusted proxy says of the address before it."""
 
 from collections.abc import Iterable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Access tokens by OAuth 2.0 client credentials (RFC 6749 4.4), over the connection of an `HttpClient`."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What can go wrong with an outgoing request, in terms of what to do next instead of how the library calls
 it.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How fast a server is asked: so many requests at a time, so many a second, none while it wants to be left alone."""
 
 import asyncio

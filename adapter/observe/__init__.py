@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Logs and counters: what an operator sees of the adapter while it runs."""
 
 from adapter.observe.logs import LogFormat, bind, bound, configure_logs, get_logger, unbind

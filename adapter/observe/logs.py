@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Structured logs: one line per event, as JSON for machines or as text for people.
 
 Every line has a stable ``action`` (``noun.verb``) to search and alert on. What belongs to one message (its

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Counters, gauges and histograms of one adapter, in a registry of its own.
 
 Labels come from closed sets only (names in the configuration, our own words for outcomes and reasons), never

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Keys, OINs, trust and TLS: who a peer is, and how we prove who we are."""
 
 from adapter.pki.crl import Crl, CrlProblem, crl_urls, issuer_id, read_crl

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One certificate revocation list (RFC 5280 5): read, proved to be of its issuer, and asked for serial numbers.
 
 A list of PKIoverheid may have 100 000 entries. Reading one costs tens of milliseconds and belongs in a thread; a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The revocation lists there are, by issuer: in memory to be asked, and on disk for a restart without network."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Certificates in an HTTP header, as proxies that end TLS write them there.
 
 Nothing here says that a certificate holds, or that the header may be believed.

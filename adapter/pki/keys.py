@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Key pairs: a private key with its certificate and chain, from PEM or PKCS #12 files, checked to belong together."""
 
 import os

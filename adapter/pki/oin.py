@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The OIN (organisatie-identificatienummer): its form, and where certificates and PartyIds carry it."""
 
 import re

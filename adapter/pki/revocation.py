@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Revocation: whether any certificate of a chain was revoked, by the lists of all its authorities (GAC ch07, CRT-04).
 
 Asked for each request and signature, so what was found for a chain is kept until a list changes or expires, and for

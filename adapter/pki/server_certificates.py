@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The certificates that a listener shows: one for each server name, others at any moment, and no connection is lost."""
 
 import ssl

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A throw-away PKI in the shape of PKIoverheid, for demonstrations, the simulator and tests; never for
 production.
 

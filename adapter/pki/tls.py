@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """TLS contexts for mutual authentication: TLS 1.2 and 1.3, ciphers NCSC calls good or sufficient."""
 
 import os

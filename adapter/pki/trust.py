@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Trust: whether a certificate chains to one of the roots the operator configured.
 
 Path building and signature checks are those of `cryptography`, whose defaults are made for web servers; the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A simulated DSO-LV: made-up verzoeken, the API they are fetched from, and the faults it can be told to
 have; and the adapter that it talks to, as a process of its own.
 """

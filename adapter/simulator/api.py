@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated REST API Verzoek afhandelen: references of a verzoek, the files they lead to, and searching, over
 mutual TLS.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who asks, in a made-up verzoek: persons and companies that do not exist, with numbers of the series for tests."""
 
 from random import Random

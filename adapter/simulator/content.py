@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Generated document content: the same octets every time, made block by block, so that size costs no
 memory.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated DSO-LV as a whole: its MSH and its API Verzoek afhandelen, listening on loopback."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the simulated DSO-LV can be told to do wrong: a small mutable object that tests and `simulate` set."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Judging what the adapter sends back: a signal must be about a message of ours, and say what was asked for (2.3)."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where it is, in a made-up verzoek: points and surfaces in the middle of the country, addresses and parcels that do
 not exist.
 """

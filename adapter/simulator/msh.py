@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The message side of the simulated DSO-LV: pings, sends signed messages under a CPA, and judges what comes back.
 
 It shares the codec of the adapter, so it proves that the chain holds together, not that the codec is right: that is

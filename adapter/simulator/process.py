@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The adapter of a world in a process of its own: started, awaited until it is ready, and stopped."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated REST API CPA aanbieden: takes a CPA as the body, as a file in a form, or in base64 in JSON.
 
 It stands behind the same door as Verzoek afhandelen, which asks for the certificate, the OIN in the header and its

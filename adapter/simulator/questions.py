@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is asked, in a made-up verzoek: activities with their questions and answers, and the documents with them."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the simulated DSO-LV sends and gets back, as it was on the wire."""
 
 from collections.abc import Mapping

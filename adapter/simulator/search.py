@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the simulated Verzoek afhandelen makes of a search (`_zoek`): the question as it came, checked, and its hits.
 
 The words are the defaults of the adapter, since those of DSO-LV are not public. Whether a verzoek lies in an area is

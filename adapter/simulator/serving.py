@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Serving one file of the simulated API: whole or from a range, and with whatever fault it is told to have."""
 
 import asyncio

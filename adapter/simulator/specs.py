@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a made-up verzoek is made of: number, parties, purpose, content and documents; what is left open follows
 from its seed.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The XML of made-up verzoeken: verzoekbericht and verzoeknotificatie, with persons and places that do not
 exist.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A stream of made-up messages as DSO-LV sends them: new verzoeken of every type, supplements and withdrawals."""
 
 from dataclasses import dataclass, field, replace

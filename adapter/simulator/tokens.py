@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The token endpoint of the simulated DSO-LV: OAuth 2.0 client credentials (RFC 6749 4.4), strict as a real one."""
 
 import base64

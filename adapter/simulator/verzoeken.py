@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Made-up verzoeken: a specification in, a STAM 4.0 XML, a PDF and documents out, the same octets every
 time.
 """

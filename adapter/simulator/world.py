@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A throw-away world in a directory: PKI, CPAs, the keys of DSO-LV, and the configuration of an adapter that fits.
 
 The demo, `simulate` and the tests all start from it. Nothing in it is secret or meant to last; every OIN begins with

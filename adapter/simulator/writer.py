@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Writing the XML of made-up verzoeken, one namespace at a time."""
 
 from dataclasses import dataclass

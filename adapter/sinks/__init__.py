@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The sinks: one module per place where a verzoek or a message can be delivered."""
 
 from typing import Any

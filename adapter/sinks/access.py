@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How a sink proves who it is to a server: secrets from files, and whether the server takes them."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Request bodies with the files of a handover: streamed, with their length known before, and never whole with a file
 that is damaged.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The s3 sink: each delivery becomes the objects below one prefix, complete as soon as its manifest is there.
 
 The files are put as `<key>/<path>`, each whole or not at all; a checkpoint remembers each of them, and `staged` that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How a sink connects to a server: the options that all of them share, the client made of these, and what an answer
 means.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The dai sink: a message goes to a back-end by VNG's Digikoppeling Adapter Intern 1.0.
 
 One SOAP call, `addressing`: the message untouched in the body, and what ebMS said about it in WS-Addressing headers

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The directory sink: each delivery becomes one directory, which is there completely or not at all.
 
 Files and then `manifest.json` are written and fsynced in `<path>/.<key>/` (in a later attempt `.<key>.<attempt>/`); the

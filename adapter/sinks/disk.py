@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The file operations of the directory sink, one method each, so that a test can fail any one of them."""
 
 import os

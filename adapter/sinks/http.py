@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The http sink: each delivery is one request, with a key by which the receiver knows it again.
 
 The body is multipart/form-data: the manifest, then every file in the order of the manifest; or it is the manifest

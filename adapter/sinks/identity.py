@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a delivery is called at the other side: the same in every attempt, and unlike any other delivery's name."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How a delivery lies in a directory or a bucket: its files, and `manifest.json` beside them."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Links by which a receiver fetches the files of a delivery from the admin listener: each signed, for one file, and for
 a while.
 """

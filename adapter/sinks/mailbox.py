@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The mailbox sink: messages stay in the store until an application fetched them through the application API.
 
 There is no other side to hand over to: the store is the mailbox. So a delivery succeeds at once, with the mark

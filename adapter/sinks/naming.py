@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What objects are called at a server: the same for the same verzoek and document, always; and texts that fit there."""
 
 import hashlib

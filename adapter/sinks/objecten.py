@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The objecten sink: each delivery is one object in an Objecten API 2, under a UUID that we choose.
 
 The UUID follows from what is delivered, and the API takes each UUID once. So after any outcome that is not known the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The openwave sink: the XML of the verzoek by POST, then each document by a POST of its own.
 
 The receiver recognises nothing that is repeated, so each POST is a step that is remembered. After a crash within one,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which routes of the configuration lead to a sink that does not take what comes along them."""
 
 from collections.abc import Iterable, Iterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which of the rules of a sink a verzoek falls under, and of which type each of its files is."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The type `s3`: what its table in the configuration has, and how a sink is made of it."""
 
 from adapter.config import BucketUrl, Environment, S3Config

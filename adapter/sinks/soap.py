@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """SOAP over HTTP as sinks speak it: the envelope of a request, streamed where it holds a file, and the answer."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a verzoek is about, in a few lines and without the people in it, for receivers that take data and no files."""
 
 from typing import Any, Final

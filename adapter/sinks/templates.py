@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Templates of JSON: tables of an option with placeholders as {verzoeknummer}, filled from a delivery."""
 
 import re

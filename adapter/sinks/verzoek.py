@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading the verzoekbericht of a handover: what a sink needs that understands what it delivers."""
 
 import asyncio

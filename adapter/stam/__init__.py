@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """STAM: collecting a verzoek from Verzoek afhandelen, and asking for missed ones."""
 
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One request to the API Verzoek afhandelen: on whose behalf, with what credentials, in its turn, and what its answer
 means. Whatever goes wrong is a FetchProblem.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The client of the REST API Verzoek afhandelen: the links to the files of a verzoek, the files they lead to, and
 searching.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Collecting a verzoek: from a verzoeknummer to all its files in the spool, resumable at every file.
 
 What is recorded, and when, is what makes it resumable:

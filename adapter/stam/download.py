@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Downloading one file into the spool: continued where it broke off, and kept only when it is what was announced.
 
 A download is continued with a range (RFC 9110 14), on the condition that the file is still the same: `If-Range` with a

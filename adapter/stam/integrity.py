@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is announced of a file beside its octets: its size and its digests, by the link to it or by the headers that it
 came with. What came otherwise is not kept.
 """

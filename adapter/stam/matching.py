@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which link leads to which document of the verzoek, and what each file is called in a delivery.
 
 The references know addresses and the verzoekbericht knows documents; what they share is the documentId,

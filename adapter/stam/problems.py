@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Why fetching a verzoek failed, said so that the one who retries knows whether it can help, and an
 operator what to do.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How far a download is, for those who watch: counters and, for what takes long, a line in the log now and then."""
 
 import time

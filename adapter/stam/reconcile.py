@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reconciliation: asking Verzoek afhandelen for verzoeken of ours, and collecting those that were never announced.
 
 That notifications get lost is a known fact of this field (STAM 7.3). What is found is compared with the deliveries of

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The verzoekreferenties: the JSON document of links to everything that belongs to a verzoek, read as a bag
 of links.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Searching at Verzoek afhandelen (`_zoek`): which verzoeken lie in an area, or have a number, since a day.
 
 Known of the answer is that it has pages, and that a hit has at least verzoeknummer, doel, bevoegd gezag and

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How the files of a verzoek are found: by its references, or by addresses that are made after a pattern.
 
 Which of the two DSO-LV wants for an authority is configuration (STAM 4.3). Whoever collects cannot tell them apart.

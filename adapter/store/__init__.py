@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The store: the tables, a function for each transaction over them, and the spool of payloads."""
 
 from adapter.store.agreements import (

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Agreements (CPAs) with their history, and which file each was last imported from."""
 
 import hashlib

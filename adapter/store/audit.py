@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Whether the contents are what was stored, and whether the spool holds what no row names."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Backups: a consistent copy of the database with the files of the spool that its rows name, and the way back.
 
 A backup is a directory laid out as a state directory. The database is copied first, in one view; then the files that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Getting into a bucket of an S3-compatible object store: opening it, and what its errors mean to an operator."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Claiming: which worker does which jobs, until when, and when there is something to claim again.
 
 Statements are made once: making one costs several times what running it does.

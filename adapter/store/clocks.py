@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Clocks that differ, and clocks that are set."""
 
 from datetime import datetime, timedelta

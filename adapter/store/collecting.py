@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Collecting a verzoek: which files it has, each as it lands, and whether it was collected before."""
 
 from collections.abc import Mapping, Sequence

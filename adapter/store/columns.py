@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Column types that every database stores the same way."""
 
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The database as the rest of the adapter sees it: it runs functions, each in one transaction."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Deliveries: a verzoek or a message on its way to the sink of its authority."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The end of a delivery: the other side took it, or it is kept until an application fetched it."""
 
 from datetime import datetime

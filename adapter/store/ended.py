@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """When a message or a delivery has ended: nothing waits for it, and nobody can need its contents any more.
 
 Conditions over a table or an alias of it, so that the same words select what may go and guard its removal.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What applications are told of messages, until they say that they dealt with it.
 
 Every poll reads the index of unprocessed notices from its start, per authority and type, so what it costs

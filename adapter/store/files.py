@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The spool as files, on a disk of its host or on a shared file system.
 
 A content is written as `incoming/<random>.part`, fsynced, renamed to `<first two of the key>/<key>`, and the directory

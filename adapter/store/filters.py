@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which messages an application asks for, when it polls."""
 
 from dataclasses import dataclass, fields

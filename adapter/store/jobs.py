@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Jobs: work that must be done, claimed under a lease by one worker at a time.
 
 A job that is done has no row. At most one job of an order key runs at a time, which a partial unique index

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Lanes: what jobs keep busy; one can be paused, and then none of its jobs is claimed."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a crash left in the spool: contents that no row names, of a store that only this process uses.
 
 What there is is looked up before anything is received; which of it a row names may take its time after that, for nobody

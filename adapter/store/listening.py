@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Hearing of the commits of other processes (NOTIFY), over a connection of its own.
 
 Who has waited may have missed something whenever this connection was made again, so that counts as a change;

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The lock that keeps a second daemon from the same state directory."""
 
 import fcntl

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Waiting for each other where no row or unique key is there to do it.
 
 The embedded database has one writer at a time, so there nobody has to wait.

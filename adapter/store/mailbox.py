@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Mailboxes: sinks whose messages stay in the store until an application fetched them and says so.
 
 What waits in one are its deliveries of flow `message` that are DELIVERED and not processed; which sinks are

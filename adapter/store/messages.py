@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages as they were received and as they are sent: the evidence, and how far each is."""
 
 from collections.abc import Collection, Iterator, Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Migrating, with Alembic: the migrations that there are, and those that a store lacks.
 
 Alembic takes a tenth of a second to import: `adapter.store.opening` does that only where there is something to migrate.

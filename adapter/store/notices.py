@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Writing the notices that applications poll; `events` reads them."""
 
 from collections.abc import Mapping

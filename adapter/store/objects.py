@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The spool in a bucket of an S3-compatible object store, for daemons on many hosts.
 
 A content is the object `<prefix>/<first two of the key>/<key>`: uploaded in parts while it comes in, and there, whole

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Opening and migrating the store that a URL names."""
 
 import asyncio

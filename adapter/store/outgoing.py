@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Business messages that we send: from the submission to what the partner, or time, made of them.
 
 Late news is never lost: an acknowledgment after giving up corrects the state, so that it says what really happened.

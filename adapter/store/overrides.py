@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What an authority uses instead of what an agreement says: endpoints of partners, and its own TLS certificates.
 
 The text of the CPA stays as both parties agreed it (CPA-17).

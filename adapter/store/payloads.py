@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where the payloads of a configuration are kept: opening that place, and proving that it can be used."""
 
 import os

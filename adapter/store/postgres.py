@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """PostgreSQL: the same functions as on the embedded database, for any number of daemons over one database.
 
 Each function runs in one transaction on a connection of a pool, on the event loop, while the driver waits for the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What an error of PostgreSQL or of the way to it means: try again, come back later, or nobody knows."""
 
 from enum import Enum, auto

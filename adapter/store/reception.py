@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The receive path: what was received, the answer to it and the work that follows, in one transaction.
 
 The unique key of `received_id` decides what is a duplicate, in the same transaction that stores the message;

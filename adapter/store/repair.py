@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Repair in bulk: what an operator chose by authority, sink, state, reason and period, changed batch by batch.
 
 A `Repair` names rows and what to do with them. It is counted first, and what is changed then is never more than was

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """After a restore: what rows name but the spool does not have is settled before any work is done.
 
 What can be fetched again is fetched again, what waits for contents that are gone is parked with the reason, and what

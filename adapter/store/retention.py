@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Retention: what may be removed, found by reading, and its removal in small transactions that check it again.
 
 Contents go first: their octets are removed, their sizes and digests stay. Then whole messages with their payloads,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The revision of a store, and what it means to this program (`adapter.store.migrations`)."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Schedules: jobs that their handler puts back each time for a later moment, one per kind and authority."""
 
 from collections.abc import Collection

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The tables of the store; the migrations lead to exactly these.
 
 Keys are never used twice (AUTOINCREMENT on SQLite), so that what remembers a key of a row that is gone

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The messages of one verzoek in their order: an Aanvulling follows what it supplements (STAM 4.0, volgnummer)."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The spool: what was received, durable before anything is said about it.
 
 Small contents travel inline into the database. Large ones are kept under a random key: as files (`files`) or in a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the rows say of the spool: which contents they name, and how much that is."""
 
 from collections.abc import Collection, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The embedded database (SQLite).
 
 One connection writes, on a thread of its own (`writer`); a few read-only connections serve reads beside it (WAL).

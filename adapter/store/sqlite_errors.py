@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What an error of the embedded database means: it cannot be used now, with what mends it, or it is a fault of ours."""
 
 import sqlite3

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The names of the states and kinds that the rows of the store are in."""
 
 from enum import StrEnum

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The timeline: everything that happened to a message or a verzoek, in order."""
 
 from collections.abc import Collection, Mapping

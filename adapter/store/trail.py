@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The audit trail: who changed what, and who looked at what is personal. Rows are added and read, never changed.
 
 What a row says is names and identifiers, cut to a length: no payload, no file name, no secret.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The URLs that name a store."""
 
 from typing import Final

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The thread that writes to the embedded database, and groups what waits in one commit.
 
 Each write has a savepoint, so that one that fails takes back only itself; who asked hears of it after the commit.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The language of STAM: notification and verzoekbericht as typed models. Pure: no sockets, database, clock."""
 
 from adapter.verzoek.activities import (

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is asked: activities, their questions and answers, and the documents that belong to them (STAM 4.0)."""
 
 from dataclasses import dataclass

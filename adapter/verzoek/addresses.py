@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Addresses of people and companies (STAM 4.0 common: Contactadres and what is in it)."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Burgerservicenummers made unusable, for whoever looks at a verzoekbericht without needing them."""
 
 from collections.abc import Set

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Small readers over XML by local name: STAM is read without looking at its namespaces, which carry the
 version.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where things are: points and surfaces, read from GML 3.1.1 as far as STAM uses it.
 
 Positions are kept as (x, y): longitude and latitude, or metres east and north. On the wire the order follows the

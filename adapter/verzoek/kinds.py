@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What kinds of verzoek there are: their types, and what each message of one is for."""
 
 import unicodedata

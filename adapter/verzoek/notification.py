@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The verzoeknotificatie (until STAM 3: triggerbericht), the small message that says which verzoek to fetch.
 
 Its schema is not public and its namespace changes with its version, so it is read by local name: a root

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who is competent and who handles it, now and before (STAM 4.0 BevoegdGezag and UitvoerendeInstantie)."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who asks, for whom, and whom to call: initiatiefnemer, gemachtigde and contactpersoon (STAM 4.0)."""
 
 from dataclasses import dataclass, field

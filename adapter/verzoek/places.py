@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where it is: the locations of a project, as coordinates, as an address or as a parcel (STAM 4.0)."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Why a file is no verzoekbericht that can be worked with."""
 
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The leaves of a verzoekbericht: answers and who gave them, booleans, moments."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The verzoekbericht: the STAM XML that is fetched, whole (STAM 4.0).
 
 Read by exact paths of local names: namespaces carry the STAM version, which is of no interest here, while

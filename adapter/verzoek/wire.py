@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A model as a document for machines: JSON values under the names that STAM has on the wire."""
 
 from dataclasses import fields, is_dataclass

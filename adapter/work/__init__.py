@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Work: who does the jobs of the store, when, and how many at a time."""
 
 from adapter.work.policy import RetryPolicy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """When a job is tried again, and when it is given up."""
 
 import random

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The worker: claims jobs, runs their handlers, and says of each what became of it.
 
 One task dispatches: it claims as many jobs as there is room for, in all and in each lane, and starts a task

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Checks of a CPA against the rules of Digikoppeling (the import checks of a CPA, PRF to CPA).
 
 A rule is a small function that looks at one thing; the tables pair each with the id of its requirement.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Checks of services and actions: names, counterparts, profile and receipts."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Checks of the embedded certificates: readable, the party's own, strong enough and valid long enough."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Checks of channels: address, transport, reliable messaging, order and algorithms."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Checks of the document and its parties: status, window, PartyIds and roles."""
 
 import re

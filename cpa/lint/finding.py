@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a check says, and what it looks at."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The OIN as the checks need it: its shape, its suffix in test, and its place in a certificate."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One module per reader that is fuzzed, each with `one_input`: it reads any octets, and what escapes is a fault."""
 
 from pathlib import Path

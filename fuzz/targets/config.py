@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A configuration file: it is read, or every fault of it is told."""
 
 import atexit

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A CPA: what can be read can be looked up from both sides and checked."""
 
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A certificate revocation list, as it comes over plain HTTP from whoever answers there.
 
 A changed list fails at its signature; what is read before that is anybody's, and what is read after it is the issuer's.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The SOAP part of a message: whatever can be read can be answered, and the answer can be read."""
 
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A request as it comes to the endpoint: the first line is its Content-Type, the rest is its body."""
 
 from adapter.ebms import (

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The payload of a notification."""
 
 from adapter.verzoek import NotificationProblem, NotificationRules, announced_volgnummer, read_notification

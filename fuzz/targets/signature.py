@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A signature over an envelope: what is accepted, libxmlsec1 must accept too.
 
 A changed document fails at its SignatureValue, behind which most of the reading lies. So libxmlsec1 signs it anew as it

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The STAM XML of a verzoek: what is read can be shown, masked, and written as JSON that is JSON."""
 
 import json

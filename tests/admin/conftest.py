@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A world of two authorities with a mailbox each, and the application API over a fresh store."""
 
 import asyncio

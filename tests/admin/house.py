@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of the application API work with: a store, the application over HTTP, and messages in it."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What calls of the admin listener leave in the audit trail."""
 
 from collections.abc import Awaitable, Callable

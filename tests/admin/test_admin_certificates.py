@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Users that show a certificate: over real TLS, with the context of the admin listener."""
 
 import ssl

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The whole way of a link: an http sink posts a manifest, and its receiver fetches the files by the links in it."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import base64
 from datetime import timedelta
 from typing import NamedTuple

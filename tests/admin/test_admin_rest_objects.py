@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The application API while payloads cannot be kept in their object store."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import re
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The API against a running daemon and its partner, also by the client that others wrote for the reference adapter."""
 
 import asyncio

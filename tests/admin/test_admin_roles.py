@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What each role may do for each authority: every route, as a table."""
 
 from collections.abc import Awaitable, Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The house of the message service handler, to be attacked."""
 
 from tests.msh.conftest import (

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks by certificates that others wrote, by name: they are refused as what cannot be read, by every reader."""
 
 import base64

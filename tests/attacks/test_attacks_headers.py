@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks by what a sender chose and we send on or log, by name: it stays a value."""
 
 import io

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks on the HTTP of the endpoint for partners, by name, over real connections.
 
 Whatever comes, it is answered or hung up on, nothing that stands in one request is taken for another, and nothing is

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks by the links in an answer of Verzoek afhandelen, by name: the adapter asks nobody it was not told to ask."""
 
 from collections.abc import AsyncIterator

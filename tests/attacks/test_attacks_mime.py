@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks by the parts of a message, by name, beside those of docs/bad-input.md, against a running daemon."""
 
 from collections.abc import Callable

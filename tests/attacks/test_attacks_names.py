@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks by names that come from outside and become names of files, by name."""
 
 import unicodedata

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks with XML, by name, beside those of tests/cpa/test_cpa_xml.py: on every reader of what others wrote."""
 
 from collections.abc import Callable

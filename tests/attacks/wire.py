@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Octets straight onto a connection to the endpoint for partners, as no well-behaved client writes them."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The snapshot of authorities: who may connect, who may sign, and which agreement counts."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The benchmark itself, with a handful of messages: it measures what it says it measures."""
 
 import asyncio

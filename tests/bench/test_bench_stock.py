@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Copies of stored messages are messages like others: with keys, ids and times of their own, and the rest the same."""
 
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The long run: `python -m tests.chaos [--kills N] [--overload SECONDS] [--seed N] [--json FILE]`.
 
 Rounds of load under kills on SQLite with one daemon and on PostgreSQL with two, in turns, and one overload. It ends

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Load under kills: partners send, a consumer takes, and the daemons are killed at random steps and moments.
 
 What happens when is decided by a seed; how far the processes are by then is not, so a run is repeated in kind and not

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The independent checker: what the partner believes, what the store says and what the sinks hold, compared.
 
 It reads the database by SQL of its own and the disk by itself: nothing of the adapter that it judges is used to judge

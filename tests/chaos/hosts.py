@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon of one host, as a process of its own that can be started and killed many times in a minute.
 
 A process that has imported everything already is forked at each start, which saves most of the second that a start

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Overload: many partners offer far more than there is room for, while others only keep the adapter busy.
 
 Strangers take every connection for a while and say nothing, slow senders trickle octets, and Verzoek afhandelen is down

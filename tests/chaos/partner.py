@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Partners that want to be sure: each sends a message until it is acknowledged, whatever happens to the adapter.
 
 A connection that is refused or cut, a 503, an answer that never comes: the same octets go out again. What they

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The stage of a campaign: authorities of every kind, and the hosts on which the adapter runs."""
 
 from collections.abc import Mapping

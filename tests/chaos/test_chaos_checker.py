@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The checker finds what it is there for: a clean end of a real adapter, and each violation planted in it."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Overload, in the bounded form; `make chaos` is the long one."""
 
 from pathlib import Path

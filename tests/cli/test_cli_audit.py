@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What commands leave in the audit trail, and `stam-adapter audit list`."""
 
 import os

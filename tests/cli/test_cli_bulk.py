@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`verzoek retry|skip` and `message retry|resend` for many at once."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`check` fetches every revocation list that will be needed, and says how it is."""
 
 import asyncio

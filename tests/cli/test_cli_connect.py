@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`connect` walks through the steps: what holds is not done again, what fails is said with the fix."""
 
 import json

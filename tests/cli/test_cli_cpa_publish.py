@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`cpa publish` offers a CPA to the simulated DSO-LV over mutual TLS, and keeps what came of it."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import fcntl
 from collections.abc import Callable
 from pathlib import Path

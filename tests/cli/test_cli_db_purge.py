@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`inspect` shows a verzoekbericht: for people what matters in it, as JSON all of it."""
 
 import json

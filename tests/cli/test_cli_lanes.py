@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`stam-adapter lane`: what goes to one partner, one DSO connection or one sink."""
 
 from tests.cli.conftest import Shop

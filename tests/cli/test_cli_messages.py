@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

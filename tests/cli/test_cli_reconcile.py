@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """`reconcile` asks the simulated DSO-LV over mutual TLS, and has what is missing collected."""
 
 import json

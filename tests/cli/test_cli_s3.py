@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Commands where payloads are kept in an object store."""
 
 import json

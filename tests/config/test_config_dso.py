@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of Verzoek afhandelen: what can be written, and what is refused with the fix."""
 
 from collections.abc import Callable

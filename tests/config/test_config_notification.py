@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The shape of a notification is configured by names and paths of elements."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How a CPA is published is checked when the configuration is read."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The area and the place of reconciliation are checked when the configuration is read."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading a configuration again: what it becomes, and what stays as it was."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Evidence as the tests vary it."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The pages of evidence have what is asked for, need nothing outside themselves, and keep what is hostile as text."""
 
 import re

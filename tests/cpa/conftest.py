@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Helpers for the tests of CPAs: throw-away certificates, drafts, and a way to damage a document."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Each check of a CPA, provoked."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What was agreed for an action in one direction, from the right side's PartyInfo."""
 
 from collections.abc import Callable

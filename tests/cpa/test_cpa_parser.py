@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading CPAs as they occur, and refusing what is none."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Moments and durations of XML Schema."""
 
 from datetime import UTC, datetime, timedelta, timezone

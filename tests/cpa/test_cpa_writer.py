@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A CPA that is written is valid by the schema, and reads back as what was meant."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A daemon for several authorities, each with a file of its own, whose files a test changes while it runs."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Purges a store, and kills itself in the middle: `python killed_purge.py CONFIG NOW WRITES`."""
 
 import asyncio

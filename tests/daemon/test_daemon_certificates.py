@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Certificates are replaced while the daemon runs: of the listener, of an authority, and of a partner."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Keeping revocation lists fresh, by the clock, from servers that do not always behave."""
 
 import asyncio

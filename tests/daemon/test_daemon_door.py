@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The door of a listener: who is let in, who is turned away, and that nobody is counted for ever."""
 
 import asyncio

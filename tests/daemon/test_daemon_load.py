@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the back-pressure is measured by, with each kind of spool."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Two hundred authorities in one daemon, each with keys, a CPA and a sink of its own: none slows another."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Authorities come, change and go while the daemon runs, each without touching another."""
 
 import asyncio

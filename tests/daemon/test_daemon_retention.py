@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Retention as the daemon does it, over a verzoek that came the whole way."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which sink a verzoek goes to, once its content is known."""
 
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Each authority fetches over mutual TLS as itself: its own OIN, its own secrets, its own pace."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the daemon does with the store before anything else."""
 
 import asyncio

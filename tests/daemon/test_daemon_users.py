@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Users of a running daemon that show a certificate."""
 
 import asyncio

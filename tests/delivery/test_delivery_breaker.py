@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The circuit breaker of a sink."""
 
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable

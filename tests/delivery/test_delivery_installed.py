@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Types of sinks from other packages: what is taken, and what is told of those that cannot be used."""
 
 import sys

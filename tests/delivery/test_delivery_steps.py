@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The steps of a delivery that takes several calls."""
 
 from collections.abc import Mapping

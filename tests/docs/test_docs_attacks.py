@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/attacks.md against the tests: every attack has a test that is there, and no test of an attack is left out."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/security.md against the tests: each threat names one that is there."""
 
 import re

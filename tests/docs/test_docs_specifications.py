@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/specifications.md against the code: every requirement once, and nothing named that is not there."""
 
 import importlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/writing-a-sink.md against examples/sink: what it shows is what is there, and all of it where it matters."""
 
 import re

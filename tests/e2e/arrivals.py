@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What arrived at a back-end, told in the same words for all of them; and what is to be there."""
 
 import hashlib

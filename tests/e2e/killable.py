@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon with a kill switch: `python killable.py CONFIG POINT TRACE`.
 
 Store, spool and disk of the sink are wrapped; each of their steps has a label, `<label>#<n>` at its n-th time. The

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A whole line: a simulated DSO-LV, the adapter in a process of its own, and a back-end of any type."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The chain as a user has it: DSO-LV, the adapter in a process of its own, a directory; all over mutual TLS."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Connecting as a user does it: the daemon in a process of its own, the command in another, DSO-LV in a third place."""
 
 import asyncio

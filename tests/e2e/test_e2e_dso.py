@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon at Verzoek afhandelen: with its own access, at its own pace, and not while it is asked to wait."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A sink from another package: built, installed and used as whoever writes one does; the package is examples/sink."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """SIGKILL between any two steps of the chain, and a restart: exactly one delivery, one valid acknowledgment.
 
 The points are the labels of `killable.py`, in the order in which one verzoek passes them.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A notification of another shape than the usual is read as the configuration says."""
 
 import asyncio

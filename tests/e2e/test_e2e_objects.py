@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Two daemons on PostgreSQL and an object store: no directory of theirs is shared but the one they deliver to."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The adapter in a process of its own, between a simulated DSO-LV and receivers that speak HTTP: every kind of message,
 and SIGKILL around every step.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A lost notification, as a user has it: the schedule finds the verzoek, and it is delivered exactly once."""
 
 import json

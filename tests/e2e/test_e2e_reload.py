@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A running adapter is told to reload as a service manager does."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A disaster, as a user has it: a backup made under load, more messages, the machine gone, the backup restored.
 
 What DSO-LV believes acknowledged, what the sink holds and what the store says afterwards are compared.

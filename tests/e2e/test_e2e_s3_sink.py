@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The chain with an s3 sink at its end, on a real server: a process that is killed around any commit of a delivery."""
 
 import json

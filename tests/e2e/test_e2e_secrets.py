@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """No secret comes out anywhere: a daemon with secrets that are easy to find goes through work, failures and hostile
 calls at log level debug, and everything that it and the commands say, log, serve and audit is searched.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Two daemons on one PostgreSQL database with one spool, each a process with a state directory of its own.
 
 The spool is shared as docs/store.md says: `spool` in each state directory is the same directory.

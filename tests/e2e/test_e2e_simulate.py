@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every kind of message of the simulated DSO-LV comes through the whole chain, and `simulate` sends them."""
 
 import asyncio

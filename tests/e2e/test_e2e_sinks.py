@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every doel through every type of sink, and every type of verzoek where it is understood: exactly once."""
 
 from collections.abc import AsyncIterator

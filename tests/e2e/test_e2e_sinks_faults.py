@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every fault of the simulated DSO-LV, on every step that it can hit: one complete delivery at the end of each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable

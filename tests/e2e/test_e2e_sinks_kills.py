@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """SIGKILL around each request to a back-end and around each commit of a checkpoint: exactly one at the end.
 
 Unless all of it is asked for, the points are one in the middle and the last, of a few back-ends.

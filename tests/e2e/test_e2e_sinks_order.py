@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Order per verzoek at a sink, parked messages and copies for another behandeldienst, through the whole line."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every request to a back-end meets everything that can go wrong with a request: exactly one at the end all the same.
 
 Unless it is asked for all of it, each request meets one kind of trouble, and each kind comes in its turn.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The adapter in a process of its own between DSO-LV and back-ends that speak SOAP, also when it is killed."""
 
 import asyncio

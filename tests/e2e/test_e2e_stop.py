@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """SIGTERM, as systemd sends it: nothing new is taken, what runs may end, the rest is put back, within a bound."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """From notification to zaak: the daemon in a process of its own, and a server with the ZGW APIs."""
 
 from collections.abc import AsyncIterator

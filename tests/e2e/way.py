@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A way to a server that speaks HTTP, on which each request is counted, and may meet trouble."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Keys, messages and an independent judge (libxmlsec1) for the tests of ebMS signatures."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Encrypted payloads: keys, documents of which any piece can be replaced, and libxmlsec1 as judge."""
 
 import base64

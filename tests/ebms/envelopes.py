@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages written by hand in the shapes that go over the wire, and ways to change them."""
 
 from datetime import UTC, datetime

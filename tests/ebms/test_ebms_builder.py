@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Envelopes that we build: valid by the schemas, and what Digikoppeling wants of each kind."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Content-Type headers as they occur, and as they should not."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Encrypting and decrypting payloads, with libxmlsec1 as judge in both directions."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks on encrypted payloads: each is refused, with the same words for the partner."""
 
 import base64

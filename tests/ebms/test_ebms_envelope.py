@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading envelopes: what is in them, what is a problem, and what is a SOAP fault."""
 
 from collections.abc import Callable

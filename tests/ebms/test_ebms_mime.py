@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Multipart bodies, whole, broken and hostile, in chunks of every size."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Outgoing bodies, read back by the standard library and by our own parser."""
 
 import email

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The rules of a received message, each on its good and its bad side."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Signing and verifying, each judged by libxmlsec1."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Attacks on signed messages; where it can, the attacker holds a signature that is cryptographically true."""
 
 import copy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Our structural rules against the OASIS schema, on messages that are changed in every way."""
 
 import copy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A DSO-LV whose API Verzoek afhandelen misbehaves as it is told, request by request."""
 
 import asyncio

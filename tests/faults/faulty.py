@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The daemon with sinks and a clock that a test disturbs while it runs: `python faulty.py CONFIG ORDERS`.
 
 ORDERS is the directory of `Orders`. The product has no switch for any of this: it is all here.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of faults share: a chain with a daemon that can be disturbed, and the comparison at its end."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A disk that is really full: a tmpfs in a mount namespace of its own, which needs no rights and leaves nothing behind.
 
 The daemon is started in that namespace; the test looks into it through /proc.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Clocks that are set, back and forth by hours, and hosts whose clocks differ."""
 
 import asyncio

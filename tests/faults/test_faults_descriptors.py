@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """No file descriptor is left: the daemon says so once, survives, and goes on when there are some again."""
 
 import asyncio

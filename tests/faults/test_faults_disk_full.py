@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A disk that is really full: the partner comes again, nothing is half, and work goes on when there is room."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The API Verzoek afhandelen, silent, broken or wrong: what can pass passes, the rest waits with its reason."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """PostgreSQL that crashes, stops, answers nothing, or is cut off in the middle of a commit."""
 
 import asyncio

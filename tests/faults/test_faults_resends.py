@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A partner that sends the same message again: over several connections at once, while it is worked on, in a crash."""
 
 import asyncio

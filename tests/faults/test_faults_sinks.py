@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Sinks that are slow, dead, stuck, broken or unwilling: each delivery comes once, and no other authority notices."""
 
 import asyncio

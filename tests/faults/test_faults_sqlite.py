@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The embedded database, locked, read-only, damaged, or wanted by two daemons."""
 
 import sqlite3

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Files of the spool that are not what was written: noticed, said, and never delivered, not even in part."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every input of the corpora is read as the fuzzer reads it, so that a finding that is kept there stays mended."""
 
 from importlib import import_module

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The agreements of the interop world: what `write_cpa` makes, and how other people's CPAs differ from that."""
 
 from copy import deepcopy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The adapter and the reference adapter face to face, under one agreement per profile, over mutual TLS."""
 
 import asyncio

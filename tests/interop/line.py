@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A line between the two adapters with somebody on it who loses, holds back or repeats what goes over.
 
 It ends the TLS of one side and begins that of the other, with keys that each of them takes for its partner's, and

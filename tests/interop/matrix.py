@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the adapter and the reference adapter do together, as data: every combination, run or left out by a rule.
 
 The tests run what is here, and the table in docs/interop.md is made of it: `python -m tests.interop.matrix` writes it.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The reference ebMS 2.0 adapter (ebms-core) as a process of its own: built once, driven by JSON lines.
 
 The build is `peer/pom.xml`: the published artifact, what it needs, and a small bootstrap. It is kept in `peer/target`,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/interop.md says what the matrix says."""
 
 from tests.interop.matrix import BEGIN, DOCUMENT, END, MATRIX, RUN, written

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the matrix does not vary, with the reference adapter: payloads, odd agreements, and signals that go astray."""
 
 import hashlib

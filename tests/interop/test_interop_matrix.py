@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every combination of profile, reply mode, direction and kind that the matrix runs, with the reference adapter."""
 
 from collections.abc import Awaitable, Callable

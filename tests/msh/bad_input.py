@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The cases of docs/bad-input.md: each makes its request against a house, and hands back what was answered."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A world with one authority per kind of agreement, and daemons over fresh state in it."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What proxies write in a header of the certificate that a peer showed them."""
 
 from base64 import b64encode

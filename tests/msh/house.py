@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of the message service handler work with: a daemon, its partner, and messages octet by octet."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages of the partner that are to be taken."""
 
 from tests.msh.house import House, Made, Part, Request

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages that we sent, and wait for; signals of the partner about them, right or wrong; agreements that differ from
 the usual.
 """

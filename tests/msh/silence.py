@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A partner that takes connections and then says nothing, not even in the handshake."""
 
 import asyncio

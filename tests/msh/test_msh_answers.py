@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the partner says of a message that was sent, in a session of its own or in the response."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every row of docs/bad-input.md, played against a running daemon."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Payloads that came encrypted are plain from the spool on; what cannot be decrypted does not tell how it failed."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """docs/errors.md names every error, and each that can be raised is provoked here: from the wire, but for our own."""
 
 import re

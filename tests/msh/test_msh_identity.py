@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who may connect is decided per agreement; who may not learns nothing, and leaves what it showed in the log."""
 
 from collections.abc import Mapping

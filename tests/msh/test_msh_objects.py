@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Receiving and sending with payloads in an object store that is not always there."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is to be sent is sent until it is taken, always the same octets, and to nobody else."""
 
 import asyncio

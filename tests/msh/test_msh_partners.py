@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Which key a connection to a partner is made with, when an operator overrides the certificate of an agreement."""
 
 from collections.abc import AsyncIterator

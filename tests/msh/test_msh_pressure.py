@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Back-pressure: what is refused for now, so that what was accepted can be finished."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """TLS that ends at a proxy: whose certificate counts, from whom, and every way to pretend."""
 
 import asyncio

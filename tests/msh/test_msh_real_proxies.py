@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """nginx and HAProxy before a daemon, each with its example of config/proxy: what passes, and what nobody gets past."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is accepted, and how it is acknowledged."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is received again gets the answer of the first time."""
 
 import asyncio

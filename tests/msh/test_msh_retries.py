@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A message is sent again and again with the same octets, as agreed, until the partner or time ends it."""
 
 import asyncio

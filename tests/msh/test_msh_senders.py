@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who may send and sign, and what is refused from others."""
 
 from pathlib import Path

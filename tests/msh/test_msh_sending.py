@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is submitted is sent as agreed, and arrives as it was submitted."""
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Pings and other signals, and what is answered to them."""
 
 from dataclasses import replace

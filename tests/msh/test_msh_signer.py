@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who signed: judged by the chain of the certificate, which is built from what is known."""
 
 from datetime import timedelta

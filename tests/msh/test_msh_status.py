@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What became of a message: asked by the partner, and asked of it (EB 7)."""
 
 import asyncio

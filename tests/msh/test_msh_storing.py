@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Nothing is acknowledged before it is stored, and what cannot be stored leaves nothing behind."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What does not fit the agreement is refused when it is submitted, and leaves nothing."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where a request comes from, as a trusted proxy tells it."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """An access token is fetched once, kept while it holds, and never shown."""
 
 import asyncio

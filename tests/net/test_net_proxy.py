@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Outgoing requests through a forward proxy: a tunnel, and TLS from end to end through it."""
 
 import asyncio

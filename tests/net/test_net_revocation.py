@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The chain of a server is judged before a request is written."""
 
 import asyncio

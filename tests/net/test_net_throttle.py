@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who asks a server waits for a turn: so many at a time, so many a second, and none while it wants to be left alone."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics

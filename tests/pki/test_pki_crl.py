@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Reading revocation lists: which are believed, and what they say."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Judging chains by the lists there are; nothing is fetched here."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A listener with several certificates, by the name that a client asks for, and others while it runs."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

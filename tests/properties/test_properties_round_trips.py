@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What we write and what we read are each other's inverse, whatever is written."""
 
 import json

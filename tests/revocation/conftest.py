@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A daemon in hard mode and its partner, whose TLS certificate and signing certificate have roots of their own."""
 
 import asyncio

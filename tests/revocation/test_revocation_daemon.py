@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Revocation over real TLS, against a daemon: who is refused, who is not, and what the operator sees."""
 
 from datetime import timedelta

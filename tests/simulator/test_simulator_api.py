@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated Verzoek afhandelen serves who is entitled, refuses the others, and fails as it is told."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Made-up verzoeken have the variety of real ones, and are valid whatever is in them."""
 
 from pathlib import Path

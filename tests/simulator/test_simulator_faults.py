@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated Verzoek afhandelen serves parts of files, asks for keys and tokens, and does wrong as it is told."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The simulated API CPA aanbieden refuses what any such API must refuse."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The stream of messages has all that DSO-LV sends, in an order that it would be sent in."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Made-up verzoeken are what DSO-LV would send, and the same every time."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """S3 sinks of tests: made as the configuration makes them, and what a consumer does with what they deliver."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from pathlib import Path
 
 import pytest

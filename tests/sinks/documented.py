@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The configurations that docs/sinks.md shows, with the files that they name put in their places."""
 
 import re

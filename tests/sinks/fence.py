@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The checkpoints of several attempts at one delivery, as the store keeps them."""
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Handovers and checkpoints for the tests of the sinks: what whoever writes a sink has too."""
 
 from adapter.delivery.testing import (

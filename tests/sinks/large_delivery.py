@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Delivers one large file by the s3 sink: `python large_delivery.py DIRECTORY URL ENDPOINT MIB`.
 
 Prints by how many MiB memory grew. DIRECTORY has the file with the secret key.

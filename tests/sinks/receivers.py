@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Fake receivers that enforce what the real ones do, and meet faults, given by name, at their requests in turn."""
 
 import base64

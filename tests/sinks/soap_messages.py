@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """SOAP as the fakes of the tests read and write it."""
 
 from dataclasses import dataclass

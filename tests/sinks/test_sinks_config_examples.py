@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The example files are what they say: complete, with the real defaults, and accepted as they are."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What holds for every type of sink that the adapter has, tried on the configuration that its document shows."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 # ruff: noqa: ASYNC240 - a test may look at its files from the event loop
 import asyncio
 import errno

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every step of the directory sink is made to fail, and the attempt after it is judged."""
 # ruff: noqa: ASYNC240 - a test may look at its files from the event loop
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager

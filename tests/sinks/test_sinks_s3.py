@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The s3 sink on a real server: what appears there, what is refused, and what is said of a store that fails."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Every request of the s3 sink is made to fail, and the attempt after it is judged; on a real server."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 

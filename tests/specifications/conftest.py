@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of single requirements work with: the houses of the message service handler, the CPAs of `cpa`."""
 
 from tests.cpa.conftest import make, parsed, written

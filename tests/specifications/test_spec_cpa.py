@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Requirements of agreements that no other test shows."""
 
 import copy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A store, a spool, a simulated DSO-LV on this machine, and a client between them."""
 
 from collections.abc import AsyncIterator

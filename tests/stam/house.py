@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of collecting work with: a verzoek, and a house with a store, a spool and a client."""
 
 from collections.abc import Callable

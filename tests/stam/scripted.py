@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A server in the place of Verzoek afhandelen that answers as a test says, and what a test asks it for."""
 
 from collections.abc import Awaitable, Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The client asks only where it may, streams, and says of every failure whether trying again can help."""
 
 from datetime import timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A verzoek is collected completely, once, and resumes where it stopped; what cannot be is retried or parked."""
 
 import asyncio

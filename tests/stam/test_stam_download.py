@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A download goes on where it broke off, when it is sure to be the same file, and is kept only when it is what was
 announced.
 """

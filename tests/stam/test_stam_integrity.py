@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a link or a header announces of a file is understood in the forms in use, and carried along with its address."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Links and documents find each other by documentId, and files get names that are safe and stay the same."""
 
 from adapter.stam.matching import files_of, match_documents

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a failed request means: whether to try again, when, and what to tell the operator."""
 
 import json

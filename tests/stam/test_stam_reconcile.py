@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What never arrived is found and made a delivery, once; everything else is left as it is."""
 
 import asyncio

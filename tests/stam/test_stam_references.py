@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The references are a bag of links, whatever their shape."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Searching asks as it is told, reads hits from any JSON, and takes only those of our OIN."""
 
 import json

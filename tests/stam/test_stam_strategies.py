@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The files of a verzoek are found at addresses made after a pattern as well as by references, all the same to whoever
 collects.
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial

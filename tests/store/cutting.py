@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A way to PostgreSQL that is cut when a commit passes."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Uploads and downloads one large content: `python large_object.py CONFIG MIB`; prints by how many MiB memory grew."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Releases to come: the migrations there are, with more behind them, in a directory of its own."""
 
 import shutil

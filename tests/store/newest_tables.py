@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A plugin of pytest for an earlier release: its migrations are those that NEWEST_MIGRATIONS names."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How the embedded database goes about what it is asked."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Both kinds of spool as a test sees them: what is in them, and what can happen to it."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Backups and restores on both databases."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is of files alone: syncing, full disks, and what a crash leaves in a directory."""
 
 import errno

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Documents that an Aanvulling has no longer: it is the whole verzoek again."""
 
 from collections.abc import Mapping, Sequence

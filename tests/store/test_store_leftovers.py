@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a crash left in the spool is found at start, and removed while messages come in already."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files

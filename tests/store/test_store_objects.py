@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is of objects alone: faults of the store and of the way to it, and memory."""
 
 import asyncio

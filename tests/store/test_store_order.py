@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The order in which the messages of one verzoek go to a sink."""
 
 from datetime import datetime, timedelta

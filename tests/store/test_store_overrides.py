@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 from dataclasses import replace
 from datetime import datetime
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What is about how PostgreSQL does it: sharing, waiting, losing the connection."""
 
 import asyncio

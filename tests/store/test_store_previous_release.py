@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The release before works on the tables of this one: its own tests of store and worker say so.
 
 That release is the newest tag `v…` of the history; without one, what was there before the newest migration. Its tree is

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Transactions at the same time: what each function does when others are at the same row."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Repair in bulk, on both databases."""
 
 from datetime import datetime, timedelta

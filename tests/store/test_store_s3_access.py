@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """How an object store is got into: over TLS, through a proxy, with keys from elsewhere."""
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A schedule is one job per kind and authority, however often and by however many it is asked for."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What every spool promises: files and objects alike."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Migrations in pre and post steps, with releases to come, on both databases."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The audit trail: appended to, found again, removed by age alone."""
 
 from datetime import datetime, timedelta

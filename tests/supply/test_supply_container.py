@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the image promises: a user that is not root, and a root file system that nothing needs to write to."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a release consists of: every dependency is locked with its hashes, and the bill of materials has them all."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Everything about TLS holds under the OpenSSL configuration too, RSA-PSS chains and refusals among it."""
 
 import os

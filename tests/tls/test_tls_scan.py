@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What an external scanner, sslyze, finds at both listeners of a daemon that runs as its unit and container run it."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Small verzoekberichten, written out for one test each."""
 
 NUMBER = "2023073100048"

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages made from the schema itself: every element in them, each leaf with a text of its own."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A burgerservicenummer is masked wherever it stands, and nothing else is."""
 
 import pytest

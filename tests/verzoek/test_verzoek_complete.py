@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The model holds every element of the schema of STAM 4.0, under its name on the wire."""
 
 from collections import Counter

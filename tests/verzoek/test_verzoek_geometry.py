@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Geometry of GML becomes positions with x first, GeoJSON, and a middle."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Whatever is done to a verzoekbericht, it is read or refused with a reason."""
 
 import json

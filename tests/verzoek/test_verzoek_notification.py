@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A notification is read by local name, and what is none is refused with a reason an operator can use."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The traps that are known of STAM messages: each is stepped over."""
 
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The verzoekbericht is read by exact paths, with the traps of STAM avoided."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A worker in a process of its own: `python sharing.py URL STATE LEASE WHAT`.
 
 Each run of a job is a line on the timeline before anything else happens. WHAT is `work` (the job is done at once) or

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 import random
 from datetime import UTC, datetime, timedelta
 

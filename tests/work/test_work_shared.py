@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Workers in several processes over one PostgreSQL database."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The application API: the paths and JSON that software written for the reference adapter knows."""
 
 from adapter.admin.rest.api import ApplicationApi, log_audited

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the application API works with: the parts of the adapter, the user of one call, and the ways to refuse it."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The application API, put together: its routes behind the guard, and its description."""
 
 import re

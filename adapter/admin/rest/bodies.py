@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Bodies of calls, read into memory as far as they may be."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """CPAs: upload, check, list, fetch and withdraw agreements."""
 
 import asyncio

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Events: what became of messages, until an application says that it dealt with it."""
 
 from collections.abc import Collection

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What stands before every call of the application API: who calls, and whether the role allows it."""
 
 from collections.abc import Awaitable, Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Finding the message that a call names, among those of the user's authorities."""
 
 from collections.abc import Collection

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """URL and certificate mappings: what is used instead of an endpoint or TLS client certificate in an agreement.
 
 The reference adapter has them for all CPAs at once. Here they are kept per authority, and a call sets, removes and

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages as JSON: send one, list those that wait, fetch one, and say that one was dealt with.
 
 A message that is fetched is written as it is read: its payloads, in base64, never are in memory as a whole.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages as multipart/form-data: payloads of any size pass in fixed memory, to and from the spool.
 
 A message that is sent has a part `requestProperties` (JSON) and a part `attachment` for each payload, in any order; one

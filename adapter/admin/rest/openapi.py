@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The OpenAPI document of the application API, made from the table of its routes."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The routes of the application API, in one table: what is served, who may use it, and how it is described."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The shapes of the JSON of the application API, as JSON schemas for its OpenAPI document."""
 
 from typing import Any, Final

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Messages that an application sends: what it asks for, made into a submission to the message service handler."""
 
 from collections.abc import AsyncIterator, Iterable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Signals that an application sends to a partner and waits for the answer to: Ping, and StatusRequest."""
 
 from datetime import timedelta

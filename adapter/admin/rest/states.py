@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """States of messages and texts of parties and services, as applications know them.
 
 The names are those of the reference adapter, of which every client has an enumeration; our states map onto them.

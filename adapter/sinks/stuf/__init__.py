@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The stuf-zds sink: zaken and documents by StUF-ZKN 3.10, as StUF-ZDS 1.2 uses it."""
 
 from adapter.sinks.stuf.answers import Confirmation, Refusal, read_confirmation, read_refusal

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What a receiver answers in StUF 3.01: a confirmation, a number, or a refusal."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The messages of ZDS 1.2 that a sink sends: their stuurgegevens, and the body of each operation."""
 
 from dataclasses import dataclass

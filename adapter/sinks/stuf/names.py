@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The namespaces of StUF, and how elements in them are made (StUF 3.01, StUF-ZKN 3.10, StUF-BG 3.10, ZDS 1.2)."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of a stuf-zds sink: where the receiver is, who we are to it, and which verzoek becomes which zaaktype."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The calls to a receiver of StUF: a message goes out, and the answer to it means done, refused or unknown."""
 
 from collections.abc import AsyncIterable

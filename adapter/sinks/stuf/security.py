@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The WS-Security header: who we are by name and password, and for how long the message counts (WSS 1.1)."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The stuf-zds sink: a verzoek becomes a zaak with documents at a receiver of StUF-ZDS.
 
 Each message is a step, and each step has a referentienummer that depends on what is sent and on nothing else: a

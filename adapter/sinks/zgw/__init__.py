@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The sink for servers with the ZGW APIs (Zaken, Documenten and Catalogi)."""
 
 from adapter.sinks.zgw.options import ZgwOptions

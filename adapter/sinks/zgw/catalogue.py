@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The types of the Catalogi API that a verzoek needs: looked up by what people call them, and remembered for a
 while.
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The ZGW APIs as a sink asks them: JSON with a token in each request, problem documents, pages (ZGW 1.x)."""
 
 import asyncio

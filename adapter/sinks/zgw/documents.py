@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The files of a verzoek as documents in its zaak (ZGW Documenten API, and zaakinformatieobjecten of the Zaken API).
 
 A document is known by its identificatie, which follows from the verzoek and its documentId; verzoekbericht and PDF have

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The options of a zgw sink: where the APIs are, who we are to them, and which verzoek becomes which zaaktype."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The content of a large document: sent by bestandsdelen, as it is read, and gone on with where it stopped (ZGW
 Documenten API 1.1 and later).
 

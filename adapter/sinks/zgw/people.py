@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who asks and who acts for them, as rollen of the zaak (ZGW Zaken API)."""
 
 import re

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Where a verzoek is about: the zaakgeometrie of its zaak, and the addresses and parcels as zaakobjecten."""
 
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Whether a zgw sink could deliver: every type that its configuration names is looked up, and nothing is made."""
 
 from collections.abc import AsyncIterator

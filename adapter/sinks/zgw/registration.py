@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One delivery on its way to a ZGW server: everything its steps share."""
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The zgw sink: a verzoek becomes a zaak with documents, rollen and a status at a server with the ZGW APIs.
 
 Each call is a step: its result is remembered before the next is made, and what an attempt before this one may have

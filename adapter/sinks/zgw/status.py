@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The status of the zaak: set last, when everything is there, and only where the configuration says so (ZGW Zaken
 API).
 """

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who we are to a ZGW API: a JSON Web Token for each request, signed with the secret that both sides have."""
 
 import base64

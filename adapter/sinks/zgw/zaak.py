@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The zaak of a verzoek: found where it is there, made where it is not, never twice (ZGW Zaken API)."""
 
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Migrations of the store (Alembic), run by `adapter.store.migrate`.
 
 Each has a `step`. A `pre` step only adds, and so that what the release before writes still fits: daemons of that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What Alembic runs to migrate: over the connection it is given, in the transaction that is open there."""
 
 from alembic import context

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A back-end that speaks Digikoppeling Adapter Intern 1.0, and refuses what the standard does not allow."""
 
 from dataclasses import dataclass

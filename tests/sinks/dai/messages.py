@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of the dai sink deliver, and how."""
 
 from dataclasses import replace

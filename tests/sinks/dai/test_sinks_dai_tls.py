@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Two of the three ways to connect that the standard asks for: TLS, and TLS with a certificate. The third is plain."""
 
 import asyncio

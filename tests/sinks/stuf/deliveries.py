@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What the tests of the stuf-zds sink deliver, and how."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What goes wrong with each message of a delivery: afterwards there is one zaak with each document once."""
 
 import pytest

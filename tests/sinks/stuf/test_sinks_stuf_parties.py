@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Who a zaak is of, as the receiver is told."""
 
 import pytest

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A zaaksysteem that speaks StUF-ZDS, and is as strict as real ones."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The Documenten API of the fake: documents with their content in files, in one go or by bestandsdelen."""
 
 import base64

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A server with the ZGW APIs that enforces what real ones enforce, as far as a sink can notice.
 
 Rules and codes are those of the standard and of Open Zaak; `test_sinks_zgw_fake.py` replays what a real one answered.

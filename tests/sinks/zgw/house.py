@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """A municipality at a ZGW server: its types, the sink that delivers there, and verzoeken as they are handed over."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The rules that hold for all three APIs: problem documents, query parameters, pages, fields."""
 
 from collections.abc import Iterable, Mapping

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What becomes of a verzoek: its zaak, documents, rollen and status."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Whatever goes wrong at whichever call: in the end there is one zaak, and one of everything in it."""
 
 import asyncio

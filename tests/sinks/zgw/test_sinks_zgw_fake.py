@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The fake server answers what a real one answered."""
 
 import json

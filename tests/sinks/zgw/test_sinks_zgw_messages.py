@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Several messages of one verzoek: they all go into one zaak."""
 
 from dataclasses import replace

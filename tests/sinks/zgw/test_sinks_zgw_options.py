@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The configuration of a zgw sink: which verzoek gets which zaaktype, what is refused, and what `check` says."""
 
 from typing import Any

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """Large documents: sent by bestandsdelen as they are read, and gone on with where they stopped."""
 
 import asyncio

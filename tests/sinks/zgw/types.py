@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The Catalogi API of the fake: catalogus, zaaktypen and what belongs to them."""
 
 import uuid

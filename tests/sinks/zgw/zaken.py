@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The Zaken API of the fake."""
 
 import uuid

@@ -1,1 +1,3 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """One module for each step from one version of the tables to the next."""

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """What applications poll, and what operators override.
 
 Only additions, and none that refuses a row as the version before writes it.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The order of the messages of one verzoek, and what their verzoekberichten say of each other.
 
 Only additions, and none that refuses a row as the versions before write it.

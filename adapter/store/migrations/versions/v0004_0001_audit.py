@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: EUPL-1.2
+
 """The audit trail: who changed what, and who looked at what is personal.
 
 Only an addition; rows of it cannot be changed, only removed by retention.
