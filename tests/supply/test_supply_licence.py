@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEADER = "# SPDX-License-" + "Identifier: EUPL-1.2\n"  # in two, so that no tool reads it as the line of this file
+HEADER = (
+    "# SPDX-License-" + "Identifier: EUPL-1.2\n"
+)  # in two, so that no tool reads it as the line of this file
 OURS = ("adapter", "cpa", "tests", "bench", "fuzz")
 
 
