@@ -8,7 +8,7 @@ FUZZ   := $(VENV)/.fuzz
 SCAN   := .venv-scanner
 
 .DEFAULT_GOAL := help
-.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench audit sbom lock clean
+.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench docs audit sbom lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench  messages per second, CPU and memory beside their goals, as a table; BENCH=--help for what it takes"
 	@echo "make audit  known vulnerabilities of the locked dependencies; needs the network"
 	@echo "make sbom   what a release consists of, as build/sbom.json (CycloneDX)"
+	@echo "make docs   the documentation as a site, in build/site"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
 
 install: $(STAMP)
@@ -74,6 +75,10 @@ chaos: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
+
+# The notice that is left out is about the future of the tool, on each run of it.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Not part of `make test`: an advisory of today must not fail a change that has nothing to do with it, nor a machine without
 # network. Strict, since a dependency that could not be looked up is not one without vulnerabilities.

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 HEADER = (
     "# SPDX-License-" + "Identifier: EUPL-1.2\n"
 )  # in two, so that no tool reads it as the line of this file
-OURS = ("adapter", "cpa", "tests", "bench", "fuzz")
+OURS = ("adapter", "cpa", "tests", "bench", "fuzz", "release")
 
 
 @pytest.mark.parametrize("room", OURS)
