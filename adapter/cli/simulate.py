@@ -36,6 +36,9 @@ def simulate(
         int,
         typer.Option("--adapter-port", help="Port of the adapter under test, on localhost; 0 chooses one."),
     ] = 8443,
+    api_port: Annotated[
+        int, typer.Option("--api-port", help="Port of Verzoek afhandelen, on localhost; 0 chooses one.")
+    ] = 0,
     every: Annotated[
         float, typer.Option("--every", help="Seconds between two verzoeken; 0 sends none.", min=0)
     ] = 10.0,
@@ -79,7 +82,9 @@ def simulate(
     directory = directory.resolve()
     if directory.exists() and any(directory.iterdir()):
         fail(f"{directory} is not empty; choose another --directory, or remove it")
-    asyncio.run(_simulate(directory, adapter_port, _Sending(every, count, stam_type, doel), faults))
+    free = free_ports()
+    ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, api_port or free.dso_api)
+    asyncio.run(_simulate(directory, ports, _Sending(every, count, stam_type, doel), faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,7 @@ class _Sending:
     doel: Doel | None
 
 
-async def _simulate(directory: Path, adapter_port: int, sending: _Sending, faults: Faults) -> None:
-    free = free_ports()
-    ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, free.dso_api)
+async def _simulate(directory: Path, ports: Ports, sending: _Sending, faults: Faults) -> None:
     world = await asyncio.to_thread(
         create_world, directory, {"voorbeeldstad": AgreementPlan()}, ports=ports, key_size=3072
     )
