@@ -14,12 +14,13 @@ RUN /opt/stam-adapter/bin/python -m pip install --no-deps --no-build-isolation .
     && /opt/stam-adapter/bin/python -m pip uninstall --yes setuptools pip
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/stam-adapter --shell /usr/sbin/nologin stam-adapter \
+RUN groupadd --system --gid 10001 stam-adapter \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/stam-adapter --shell /usr/sbin/nologin stam-adapter \
     && install --directory --owner=stam-adapter --group=stam-adapter --mode=0750 /var/lib/stam-adapter /etc/stam-adapter
 COPY --from=build /opt/stam-adapter /opt/stam-adapter
 COPY config/openssl.cnf /opt/stam-adapter/openssl.cnf
 ENV PATH=/opt/stam-adapter/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    OPENSSL_CONF=/opt/stam-adapter/openssl.cnf
+    OPENSSL_CONF=/opt/stam-adapter/openssl.cnf STAM_ADAPTER_HEALTH_URL=http://127.0.0.1:8080
 USER stam-adapter
 WORKDIR /var/lib/stam-adapter
 VOLUME /var/lib/stam-adapter
@@ -27,6 +28,6 @@ EXPOSE 8443
 STOPSIGNAL SIGTERM
 # Live, not ready: a container that waits for a partner or a sink must not be restarted for it.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import *; build_opener(ProxyHandler({})).open('http://127.0.0.1:8080/health/live', timeout=4)"]
+    CMD ["stam-adapter", "health", "--live"]
 ENTRYPOINT ["stam-adapter"]
 CMD ["run", "--config", "/etc/stam-adapter/stam-adapter.toml"]

@@ -19,6 +19,7 @@ class _Commands(LazyGroup):
             "adapter.cli.check", "check", "Check configuration, keys, CPAs, database and sinks."
         ),
         "run": LazyCommand("adapter.cli.run", "run", "Run the daemon in the foreground."),
+        "health": LazyCommand("adapter.cli.health", "health", "Ask the running daemon how it is."),
         "demo": LazyCommand("adapter.cli.demo", "demo", "Show the whole chain on this machine."),
         "simulate": LazyCommand("adapter.cli.simulate", "simulate", "Run a simulated DSO-LV."),
         "cpa": LazyCommand("adapter.cli.cpa", "app", "Read and manage CPA documents."),

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import sys
@@ -42,7 +41,9 @@ def image() -> dict[str, str]:
 
 def test_the_image_runs_as_a_user_that_is_not_root() -> None:
     made = next(rest for word, rest in stages()[-1] if word == "RUN")
-    assert re.search(r"useradd --system --uid 10001 .*--shell /usr/sbin/nologin stam-adapter", made)
+    assert re.search(
+        r"useradd --system --uid 10001 --gid 10001 .*--shell /usr/sbin/nologin stam-adapter", made
+    )
     assert image()["USER"] == "stam-adapter"
 
 
@@ -69,11 +70,17 @@ def test_only_what_the_build_needs_goes_to_it() -> None:
 
 
 def health_check() -> list[str]:
-    """The command of the health check, for this interpreter."""
-    command = image()["HEALTHCHECK"].partition("CMD ")[2]
-    words = [str(word) for word in shlex.split(command.strip("[]").replace('",', '" '))]
-    assert words[0] == "python"
-    return [sys.executable, *words[1:]]
+    """The command of the health check, of this interpreter."""
+    words: list[str] = json.loads(image()["HEALTHCHECK"].partition("CMD ")[2])
+    assert words[0] == "stam-adapter"
+    return [str(Path(sys.executable).parent / words[0]), *words[1:]]
+
+
+def health_url() -> str:
+    """Where the health check of the image looks."""
+    found = re.search(r"STAM_ADAPTER_HEALTH_URL=(\S+)", image()["ENV"])
+    assert found is not None
+    return found[1]
 
 
 async def test_the_daemon_needs_no_root_and_writes_to_its_state_only(tmp_path: Path) -> None:
@@ -110,9 +117,9 @@ async def test_the_daemon_needs_no_root_and_writes_to_its_state_only(tmp_path: P
     try:
         url = f"http://127.0.0.1:{world.ports.admin}/health/ready"
         await until_ready(url, daemon, tmp_path / "log")
-        check = [word.replace("8080", str(world.ports.admin)) for word in health_check()]
-        through_a_proxy = environ | {"http_proxy": "http://127.0.0.1:9"}
-        checked = await asyncio.create_subprocess_exec(*check, env=through_a_proxy)
+        there = health_url().replace("8080", str(world.ports.admin))
+        through_a_proxy = environ | {"http_proxy": "http://127.0.0.1:9", "STAM_ADAPTER_HEALTH_URL": there}
+        checked = await asyncio.create_subprocess_exec(*health_check(), env=through_a_proxy, cwd="/")
         assert await checked.wait() == 0
     finally:
         os.kill(inside, signal.SIGTERM)
