@@ -4,6 +4,6 @@
 
 from adapter.admin.app import ReadyCheck, create_admin_app
 from adapter.admin.auth import load_users, weakness
-from adapter.admin.rest import ApplicationApi
+from adapter.admin.calls import ApplicationApi
 
 __all__ = ["ApplicationApi", "ReadyCheck", "create_admin_app", "load_users", "weakness"]

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 
 from adapter.admin.answers import answer_errors, error_as_json, harden
+from adapter.admin.calls import ApplicationApi
 from adapter.admin.health import Health, ReadyCheck
 from adapter.admin.links import FileLinks
-from adapter.admin.rest import BASE, ApplicationApi, create_api_app
+from adapter.admin.rest import BASE, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
 from adapter.sinks import LINKS_PATH
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
-from adapter.admin.rest import ApplicationApi, log_audited
+from adapter.admin.calls import ApplicationApi, log_audited
 from adapter.admin.streams import streaming
 from adapter.delivery import ContentDamaged, HandoverFile, StepFailed, handover_of, load_package
 from adapter.delivery.handover import Package

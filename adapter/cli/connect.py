@@ -36,7 +36,6 @@ from adapter.connecting import (
     Folder,
     FolderProblem,
     Ground,
-    Language,
     Step,
     Walked,
     advice,
@@ -44,6 +43,7 @@ from adapter.connecting import (
     step_title,
     walk,
 )
+from adapter.rendering import Language
 from adapter.store import AgreementRow, Database, active_agreements
 from cpa import CpaError, parse_cpa
 

@@ -33,7 +33,6 @@ from adapter.connecting import (
     Folder,
     FolderProblem,
     Ground,
-    Language,
     Outcome,
     Result,
     Step,
@@ -44,6 +43,7 @@ from adapter.connecting import (
     publication_of,
     take_step,
 )
+from adapter.rendering import Language
 from adapter.store import Database, active_agreements
 
 _LARGEST: Final = 10 * 1024 * 1024

@@ -19,11 +19,12 @@ from adapter.cli.check_line import Result
 from adapter.cli.output import error_console, fail, say
 from adapter.cli.settings import daemon_runs, fail_configuration, named_authority
 from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment, KeyFiles, read_secret
-from adapter.connecting import CertificateFacts, Folder, Ground, Language, Publisher, Remark, Subject
+from adapter.connecting import CertificateFacts, Folder, Ground, Publisher, Remark, Subject
 from adapter.daemon import load_trust
 from adapter.net import HttpClient, Timeouts
 from adapter.observe import installed_version
 from adapter.pki import KeyPair, KeyProblem
+from adapter.rendering import Language
 from adapter.store import AgreementRow, Database, is_shared
 from adapter.work import utc_now
 from cpa import Agreement, CpaError, NotAParty, agreement_for, parse_cpa

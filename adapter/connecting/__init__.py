@@ -6,7 +6,6 @@ from adapter.connecting.agreeing import check_cpa, publication_of
 from adapter.connecting.evidence import (
     CertificateFacts,
     Evidence,
-    Language,
     Outcome,
     Remark,
     Result,
@@ -26,7 +25,6 @@ __all__ = [
     "Folder",
     "FolderProblem",
     "Ground",
-    "Language",
     "Outcome",
     "Progress",
     "Publication",

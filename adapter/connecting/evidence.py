@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from pydantic import TypeAdapter, ValidationError
 
+from adapter.rendering import Language
+
 FORMAT: Final = 1
 
 _BSN: Final = re.compile(r"(?<!\d)\d{9}(?!\d)")
@@ -71,13 +73,6 @@ class Trouble(StrEnum):
     NOT_COLLECTED = "not_collected"
     NOT_DELIVERED = "not_delivered"
     WAITS_FOR_OPERATOR = "waits_for_operator"
-
-
-class Language(StrEnum):
-    """The languages of the evidence."""
-
-    NL = "nl"
-    EN = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

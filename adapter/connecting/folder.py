@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from adapter.connecting.evidence import Evidence, Language, Step, Subject
+from adapter.connecting.evidence import Evidence, Step, Subject
 from adapter.connecting.page import Listed, read_page, render, render_index
+from adapter.rendering import Language
 
 INDEX: Final = "index.html"
 EARLIER: Final = "earlier"

@@ -9,17 +9,15 @@ them, and the page itself forbids whatever a browser might load or run.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from functools import cache
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from lxml import etree, html
 
-from adapter.connecting.evidence import Evidence, Language, Step, Subject, read_json, write_json
+from adapter.connecting.evidence import Evidence, Step, Subject, read_json, write_json
 from adapter.connecting.words import advice, fact_words, outcome_word, page_words, step_title, value_words
+from adapter.rendering import Language, templates_of
 
 _ID: Final = "evidence"
 _LARGEST: Final = 5 * 1024 * 1024
@@ -38,7 +36,7 @@ def render(evidence: Evidence) -> str:
     language, trouble = evidence.language, evidence.result.trouble
     document = json.loads(write_json(evidence))
     return (
-        _templates()
+        templates_of("adapter.connecting")
         .get_template("evidence.html.j2")
         .render(
             language=language,
@@ -79,7 +77,7 @@ def render_index(listed: Sequence[Listed], language: Language, now: datetime) ->
         for group in listed
     ]
     words = page_words(language)
-    template = _templates().get_template("index.html.j2")
+    template = templates_of("adapter.connecting").get_template("index.html.j2")
     return template.render(language=language, w=words, groups=groups, now=now)
 
 
@@ -91,34 +89,3 @@ def _row(step: Step, group: Listed, language: Language) -> dict[str, object]:
     file, evidence = found
     outcome = outcome_word(evidence.result.outcome, language)
     return {**row, "evidence": evidence, "outcome": outcome, "file": file, "href": quote(file)}
-
-
-@cache
-def _templates() -> Environment:
-    templates = Environment(
-        loader=PackageLoader("adapter.connecting", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["local"] = _local
-    templates.filters["utc"] = _utc
-    return templates
-
-
-@cache
-def _zone() -> tzinfo | None:
-    """Dutch time; that of the machine where it has no time zones."""
-    try:
-        return ZoneInfo("Europe/Amsterdam")
-    except ZoneInfoNotFoundError:
-        return None
-
-
-def _local(moment: datetime) -> str:
-    return f"{moment.astimezone(_zone()):%d-%m-%Y %H:%M:%S %Z}"
-
-
-def _utc(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -2,13 +2,11 @@
 
 """The words of the evidence in Dutch, which DSO-beheer reads, and in English: one file of words per language."""
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
-from adapter.connecting.evidence import Language, Outcome, Step, Trouble
+from adapter.connecting.evidence import Outcome, Step, Trouble
+from adapter.rendering import Language, read_words
 
 Words = Mapping[str, str]
 
@@ -16,10 +14,9 @@ TABLES: Final = ("page", "steps", "outcomes", "facts", "values", "advice")
 """The tables of a file of words."""
 
 
-@cache
 def words(language: Language) -> Mapping[str, Words]:
     """All words of a language, in the tables of its file."""
-    return tomllib.loads((files(__package__) / f"words.{language}.toml").read_text("utf-8"))
+    return read_words("adapter.connecting", "words", language)
 
 
 def page_words(language: Language) -> Words:

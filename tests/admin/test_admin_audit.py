@@ -48,7 +48,7 @@ async def test_no_message_is_shown_when_the_trail_cannot_be_written(
     def broken(*_: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("adapter.admin.rest.api.add_audit", broken)
+    monkeypatch.setattr("adapter.admin.calls.add_audit", broken)
     response = await api.call("GET", "/ebms/messages/m1@dso")
     assert response.status == 500
     assert await response.text() == "internal server error"

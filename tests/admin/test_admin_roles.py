@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from adapter.admin import create_admin_app
 from adapter.admin.auth import User
-from adapter.admin.rest.api import Call
+from adapter.admin.calls import Call
 from adapter.admin.rest.routes import ROUTES
 from adapter.config import AdminUser, Role
 from adapter.store import AuditFilter, AuditOutcome, active_agreements, find_audit

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapter.connecting import CertificateFacts, Evidence, Language, Outcome, Result, Step, Subject
+from adapter.connecting import CertificateFacts, Evidence, Outcome, Result, Step, Subject
+from adapter.rendering import Language
 
 NOON = datetime(2026, 7, 1, 12, 0, 5, tzinfo=UTC)
 

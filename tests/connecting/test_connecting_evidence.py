@@ -17,7 +17,6 @@ from adapter.connecting import (
     Evidence,
     Folder,
     FolderProblem,
-    Language,
     Outcome,
     Remark,
     Step,
@@ -28,6 +27,7 @@ from adapter.connecting import (
 from adapter.connecting.evidence import Happened, MessageFacts, failed, redact
 from adapter.connecting.page import read_page, render
 from adapter.connecting.words import TABLES, words
+from adapter.rendering import Language
 from tests.connecting.conftest import NOON, with_result
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--"

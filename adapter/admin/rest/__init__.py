@@ -2,7 +2,6 @@
 
 """The application API: the paths and JSON that software written for the reference adapter knows."""
 
-from adapter.admin.rest.api import ApplicationApi, log_audited
 from adapter.admin.rest.application import BASE, create_api_app
 
-__all__ = ["BASE", "ApplicationApi", "create_api_app", "log_audited"]
+__all__ = ["BASE", "create_api_app"]

@@ -10,8 +10,8 @@ from aiohttp import web
 from adapter.admin.answers import answer_errors, error_as_text
 from adapter.admin.auth import load_users
 from adapter.admin.budget import Budget
-from adapter.admin.rest.api import ApplicationApi, Call
-from adapter.admin.rest.guard import Answer, Gate, guarded, identify
+from adapter.admin.calls import ApplicationApi, Call
+from adapter.admin.guard import Answer, Gate, guarded, identify
 from adapter.admin.rest.openapi import describe
 from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from adapter.admin.rest.api import Refused, bad_request
+from adapter.admin.calls import Refused, bad_request
 
 MAX_TEXT: Final = 10 * 1024 * 1024
 """Largest CPA, in octets."""

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 from sqlalchemy import Connection
 
-from adapter.admin.rest.api import Call, bad_request, not_found
+from adapter.admin.calls import Call, bad_request, not_found
 from adapter.admin.rest.bodies import read_text
 from adapter.authorities import Authority
 from adapter.config import Environment

@@ -8,7 +8,7 @@ from datetime import datetime
 from aiohttp import web
 from sqlalchemy import Connection
 
-from adapter.admin.rest.api import Call, bad_request
+from adapter.admin.calls import Call, bad_request
 from adapter.admin.rest.lookup import refuse_if_seen
 from adapter.admin.rest.messages import read_filter, read_limit
 from adapter.store import (

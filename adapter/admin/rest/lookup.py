@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from adapter.admin.rest.api import Call, not_found
+from adapter.admin.calls import Call, not_found
 from adapter.admin.rest.states import status_of
 from adapter.sinks import mailboxes
 from adapter.store import (

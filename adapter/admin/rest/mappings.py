@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
-from adapter.admin.rest.api import Call, bad_request, not_found
+from adapter.admin.calls import Call, bad_request, not_found
 from adapter.admin.rest.bodies import MAX_SMALL_JSON, read_json, read_text, required_text, text_of
 from adapter.store import (
     AuditEntry,

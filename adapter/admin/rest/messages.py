@@ -16,9 +16,9 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
-from adapter.admin.rest.api import Call, bad_request
+from adapter.admin.calls import Call, bad_request
+from adapter.admin.guard import require
 from adapter.admin.rest.bodies import MAX_JSON, as_object, read_json, required_text, text_of
-from adapter.admin.rest.guard import require
 from adapter.admin.rest.lookup import (
     Found,
     Mailboxes,

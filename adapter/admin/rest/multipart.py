@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 
-from adapter.admin.rest.api import ApplicationApi, Call, Refused, bad_request
+from adapter.admin.calls import ApplicationApi, Call, Refused, bad_request
 from adapter.admin.rest.bodies import MAX_SMALL_JSON, as_object, load_json, too_large
 from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.messages import OCTETS, note_fetched, process_found, wants_processing

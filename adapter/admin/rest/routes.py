@@ -5,9 +5,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from adapter.admin.calls import Audited
+from adapter.admin.guard import Answer
 from adapter.admin.rest import cpas, events, mappings, messages, multipart, sending, signals
-from adapter.admin.rest.api import Audited
-from adapter.admin.rest.guard import Answer
 from adapter.admin.rest.schemas import (
     CERTIFICATE_MAPPING,
     EVENT_TYPES,

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from adapter.admin.rest.api import Call, Refused, bad_request
+from adapter.admin.calls import Call, Refused, bad_request
 from adapter.admin.rest.bodies import required_text, text_of
 from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.states import party_text, service_text

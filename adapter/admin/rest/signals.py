@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from adapter.admin.rest.api import Call, Refused, bad_request
+from adapter.admin.calls import Call, Refused, bad_request
 from adapter.admin.rest.lookup import find_message
 from adapter.admin.rest.states import REMOTE_STATUS, instant, party_text
 from adapter.authorities import KnownAgreement

@@ -15,8 +15,8 @@ from cryptography import x509
 
 from adapter.admin.auth import CHALLENGES, NotAuthenticated, Users, name_in
 from adapter.admin.budget import Budget
+from adapter.admin.calls import ApplicationApi, Audited, Call, Refused
 from adapter.admin.logins import FailedLogins, is_cross_site
-from adapter.admin.rest.api import ApplicationApi, Audited, Call, Refused
 from adapter.config import Role
 from adapter.net import Networks, address_of
 from adapter.observe import get_logger
