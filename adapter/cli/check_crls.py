@@ -11,7 +11,6 @@ from typing import Final
 
 from cryptography import x509
 
-from adapter.cli.certificate_view import holder_name
 from adapter.cli.check_cpas import Candidate
 from adapter.cli.check_keys import Keys
 from adapter.cli.check_line import Line, failed, ok, warning, wrong
@@ -32,6 +31,7 @@ from adapter.pki import (
     links,
     read_crl,
 )
+from adapter.views.certificates import holder_name
 from cpa import Agreement, CpaError, agreement_for, parse_cpa
 
 _AT_A_TIME: Final = 4

@@ -10,7 +10,6 @@ from typing import Final
 
 from cryptography import x509
 
-from adapter.cli.certificate_view import holder_name
 from adapter.cli.check_line import Line, ok, warning, wrong
 from adapter.config import AuthorityConfig, Config, Environment, KeyFiles, read_secret
 from adapter.pki import (
@@ -21,6 +20,7 @@ from adapter.pki import (
     exposure,
     oin_of,
 )
+from adapter.views.certificates import holder_name
 
 SOON: Final = timedelta(days=42)
 """A new certificate takes weeks: request, issue, a new CPA, and the partner's import of it."""

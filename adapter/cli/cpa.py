@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from adapter.cli.auditing import change, changed
 from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Line, Result
-from adapter.cli.cpa_view import describe_cpa, describe_finding
 from adapter.cli.lazy import LazyCommand, LazyGroup, new_app
 from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
@@ -37,6 +36,7 @@ from adapter.store import (
     put_agreement,
     withdraw_agreement,
 )
+from adapter.views.cpas import describe_cpa, describe_finding
 from adapter.work import utc_now
 from cpa import (
     CollaborationProtocolAgreement,

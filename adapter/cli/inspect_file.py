@@ -11,7 +11,6 @@ import typer
 from lxml import etree
 
 from adapter.cli.captured_body import BodyProblem, CapturedBody, CapturedPart, open_body
-from adapter.cli.cpa_view import describe_cpa
 from adapter.cli.message_view import describe_ebms
 from adapter.cli.output import fail, show_document
 from adapter.cli.settings import JsonOption
@@ -25,6 +24,7 @@ from adapter.verzoek import (
     read_verzoekbericht,
     without_bsn,
 )
+from adapter.views.cpas import describe_cpa
 from cpa import CollaborationProtocolAgreement, CpaError, XmlRefused, parse_cpa, parse_xml
 
 Description = dict[str, Any]

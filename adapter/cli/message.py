@@ -35,14 +35,6 @@ from adapter.cli.settings import (
     read_config,
     when_done,
 )
-from adapter.cli.store_view import (
-    Description,
-    describe_delivery,
-    describe_job,
-    describe_message,
-    describe_payload,
-    timeline,
-)
 from adapter.config import Config
 from adapter.store import (
     RESENDABLE,
@@ -66,6 +58,14 @@ from adapter.store import (
     resend_signals,
     retry_messages,
     unpark_jobs,
+)
+from adapter.views.stored import (
+    Description,
+    describe_delivery,
+    describe_job,
+    describe_message,
+    describe_payload,
+    timeline,
 )
 from adapter.work import utc_now
 

@@ -36,7 +36,6 @@ from adapter.cli.settings import (
     read_config,
     when_done,
 )
-from adapter.cli.store_view import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.config import AuthorityConfig, Config
 from adapter.config import Flow as ConfiguredFlow
 from adapter.stam import collect_job
@@ -64,6 +63,7 @@ from adapter.store import (
     skip_delivery,
     unpark_jobs,
 )
+from adapter.views.stored import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.work import utc_now
 
 app = new_app(help="Look into verzoeken, and mend what became of them.", no_args_is_help=True)

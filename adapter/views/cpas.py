@@ -5,7 +5,7 @@
 from datetime import datetime
 from typing import Any
 
-from adapter.cli.certificate_view import describe_agreed
+from adapter.views.certificates import describe_agreed
 from cpa import (
     Certificate,
     CollaborationProtocolAgreement,

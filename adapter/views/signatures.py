@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from adapter.cli.certificate_view import describe_certificate
 from adapter.ebms import (
     LEGACY_POLICY,
     SHA2_POLICY,
@@ -25,6 +24,7 @@ from adapter.ebms import (
     verify_signature,
 )
 from adapter.pki import oin_of
+from adapter.views.certificates import describe_certificate
 from cpa import CpaError, Exchange
 
 Description = dict[str, Any]
