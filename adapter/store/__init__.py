@@ -4,10 +4,14 @@
 
 from adapter.store.agreements import (
     AgreementRow,
+    AgreementVersion,
     ImportResult,
     active_agreements,
     agreement_history,
+    agreement_in_force,
+    agreement_versions,
     agreements_version,
+    get_agreement,
     import_cpa_file,
     is_imported,
     put_agreement,
@@ -80,6 +84,7 @@ from adapter.store.jobs import (
 )
 from adapter.store.lanes import Lane, LaneBacklog, lane_backlogs, lanes, pause_lane, resume_lane
 from adapter.store.leftovers import remove_leftovers
+from adapter.store.listed import ListedMessage, MessageChoice, list_messages
 from adapter.store.lock import daemon_is_running
 from adapter.store.locking import lock_name
 from adapter.store.mailbox import (
@@ -130,6 +135,9 @@ from adapter.store.overrides import (
     put_certificate_override,
     put_endpoint_override,
 )
+from adapter.store.pages import MAX_PAGE, Page, Place
+from adapter.store.parked import ParkedItem, count_parked, list_parked, retry_parked, skip_parked
+from adapter.store.partners import LastPing, Traffic, partner_traffic
 from adapter.store.payloads import open_spool, probe_spool
 from adapter.store.problems import (
     CpaOwnedByOther,
@@ -217,12 +225,13 @@ from adapter.store.states import (
     Origin,
 )
 from adapter.store.timeline import Event, add_event, events_for
-from adapter.store.trail import AuditEntry, AuditFilter, add_audit, change_audited, find_audit
+from adapter.store.trail import AuditEntry, AuditFilter, add_audit, change_audited, find_audit, list_audit
 from adapter.store.urls import shown_url
 
 __all__ = [
     "BY_MOMENT",
     "MANIFEST",
+    "MAX_PAGE",
     "OPEN",
     "OPEN_DELIVERY",
     "RESENDABLE",
@@ -230,6 +239,7 @@ __all__ = [
     "AgreementRow",
     "AgreementSource",
     "AgreementState",
+    "AgreementVersion",
     "AuditEntry",
     "AuditFilter",
     "AuditKind",
@@ -270,9 +280,12 @@ __all__ = [
     "JobState",
     "Lane",
     "LaneBacklog",
+    "LastPing",
     "LeaseLost",
+    "ListedMessage",
     "Loss",
     "Mailbox",
+    "MessageChoice",
     "MessageEvent",
     "MessageFilter",
     "MessageIdUsed",
@@ -288,8 +301,11 @@ __all__ = [
     "NotFound",
     "Origin",
     "Overrides",
+    "Page",
     "Park",
+    "ParkedItem",
     "Periods",
+    "Place",
     "PurgeRun",
     "Purgeable",
     "Purged",
@@ -319,6 +335,7 @@ __all__ = [
     "StoredFile",
     "StoredMessage",
     "StoredPayload",
+    "Traffic",
     "VerzoekFacts",
     "accept",
     "acknowledge_message",
@@ -328,6 +345,8 @@ __all__ = [
     "add_job",
     "add_message_notice",
     "agreement_history",
+    "agreement_in_force",
+    "agreement_versions",
     "agreements_version",
     "back_up",
     "bring_forward",
@@ -339,6 +358,7 @@ __all__ = [
     "count_by_moment",
     "count_chosen",
     "count_jobs",
+    "count_parked",
     "count_unsendable",
     "count_waiting",
     "create_delivery",
@@ -360,6 +380,7 @@ __all__ = [
     "find_received",
     "find_refused",
     "finish_job",
+    "get_agreement",
     "get_delivery",
     "get_message",
     "hasten_schedules",
@@ -373,8 +394,11 @@ __all__ = [
     "keep_schedule",
     "lane_backlogs",
     "lanes",
+    "list_audit",
     "list_certificate_overrides",
     "list_endpoint_overrides",
+    "list_messages",
+    "list_parked",
     "lock_name",
     "mailbox_messages",
     "mark_event_processed",
@@ -390,6 +414,7 @@ __all__ = [
     "overrides_of",
     "park_job",
     "partner_lane",
+    "partner_traffic",
     "pause_lane",
     "position_of",
     "probe_spool",
@@ -418,6 +443,7 @@ __all__ = [
     "retry_deliveries",
     "retry_job",
     "retry_messages",
+    "retry_parked",
     "schema_is_current",
     "schema_status",
     "server_time",
@@ -428,6 +454,7 @@ __all__ = [
     "shown_url",
     "skip_deliveries",
     "skip_delivery",
+    "skip_parked",
     "spooled_octets",
     "spooled_per_authority",
     "store_kind",

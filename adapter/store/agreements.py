@@ -3,15 +3,16 @@
 """Agreements (CPAs) with their history, and which file each was last imported from."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, literal, or_, select
 from sqlalchemy import update as sql_update
 
+from adapter.store.columns import UtcDateTime
 from adapter.store.locking import lock_name
 from adapter.store.problems import CpaOwnedByOther, NotFound
 from adapter.store.schema import agreement, cpa_file
@@ -37,11 +38,29 @@ class AgreementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementVersion:
+    """One version of an agreement, without its document."""
+
+    id: int
+    authority: str
+    cpa_id: str
+    digest: str
+    source: AgreementSource
+    origin_path: str | None
+    state: AgreementState
+    active_from: datetime
+    active_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImportResult:
     """Whether a file became the active agreement, and why (not)."""
 
     imported: bool
     reason: str
+
+
+_VERSION: Final = tuple(agreement.c[field.name] for field in fields(AgreementVersion))
 
 
 def is_imported(conn: Connection, authority: str, path: Path | str, digest: str) -> bool:
@@ -152,6 +171,44 @@ def agreement_history(conn: Connection, cpa_id: str) -> tuple[AgreementRow, ...]
     """All versions of an agreement, newest first."""
     query = select(agreement).where(agreement.c.cpa_id == cpa_id)
     return _rows(conn.execute(query.order_by(agreement.c.id.desc())).all())
+
+
+def agreement_versions(
+    conn: Connection, authorities: Collection[str], cpa_id: str | None = None
+) -> tuple[AgreementVersion, ...]:
+    """All versions of the agreements of these authorities (or of the one with this CPAId), by CPAId, newest first."""
+    query = select(*_VERSION).where(agreement.c.authority.in_(sorted(authorities)))
+    if cpa_id is not None:
+        query = query.where(agreement.c.cpa_id == cpa_id)
+    rows = conn.execute(query.order_by(agreement.c.cpa_id, agreement.c.id.desc()))
+    return tuple(AgreementVersion(**row._mapping) for row in rows)
+
+
+def get_agreement(conn: Connection, row_id: int) -> AgreementRow:
+    """Get one version of an agreement.
+
+    Raises:
+        NotFound: there is no such version.
+
+    """
+    row = conn.execute(select(agreement).where(agreement.c.id == row_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no version {row_id} of an agreement")
+    return AgreementRow(**row._mapping)
+
+
+def agreement_in_force(conn: Connection, authority: str, cpa_id: str, at: datetime) -> AgreementRow | None:
+    """The version of an agreement of an authority that was in use at a moment; None where there was none."""
+    moment = literal(at, UtcDateTime())
+    until = agreement.c.active_until
+    query = select(agreement).where(
+        agreement.c.cpa_id == cpa_id,
+        agreement.c.authority == authority,
+        agreement.c.active_from <= moment,
+        or_(until.is_(None), until > moment),
+    )
+    row = conn.execute(query.order_by(agreement.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else AgreementRow(**row._mapping)
 
 
 def agreements_version(conn: Connection) -> str:

@@ -206,18 +206,12 @@ def park_job(conn: Connection, parked: Job, reason: str, now: datetime) -> None:
 
 def unpark_jobs(conn: Connection, kinds: Collection[str], subjects: Collection[int], now: datetime) -> int:
     """Make parked jobs due now, with a fresh count of attempts, and their deliveries too; return how many."""
-    rows = conn.execute(
-        sql_update(job)
-        .where(job.c.state == JobState.PARKED, job.c.kind.in_(kinds), job.c.subject.in_(subjects))
-        .values(state=JobState.READY, not_before=now, attempts=0, first_attempt_at=None)
-        .returning(*job.c)
-    ).all()
-    for row in rows:
-        _add_job_event(conn, job_of(row), "job.unparked", now)
-        waiting = _STATE_WHILE_WAITING.get(row.kind)
-        if waiting is not None:
-            _move_delivery(conn, row.subject, DeliveryState.PARKED, waiting, reason=None, now=now)
-    return len(rows)
+    return _unpark(conn, now, job.c.kind.in_(kinds), job.c.subject.in_(subjects))
+
+
+def unpark_by_id(conn: Connection, ids: Collection[int], now: datetime) -> int:
+    """Do as `unpark_jobs` with the jobs of these ids."""
+    return _unpark(conn, now, job.c.id.in_(ids))
 
 
 def release_jobs(
@@ -304,6 +298,21 @@ def count_waiting(conn: Connection) -> Mapping[str, int]:
 def held_by(owner: str) -> tuple[ColumnElement[bool], ...]:
     """The conditions under which a job runs for this owner."""
     return (job.c.lease_owner == owner, job.c.state == JobState.RUNNING)
+
+
+def _unpark(conn: Connection, now: datetime, *chosen: ColumnElement[bool]) -> int:
+    rows = conn.execute(
+        sql_update(job)
+        .where(job.c.state == JobState.PARKED, *chosen)
+        .values(state=JobState.READY, not_before=now, attempts=0, first_attempt_at=None)
+        .returning(*job.c)
+    ).all()
+    for row in rows:
+        _add_job_event(conn, job_of(row), "job.unparked", now)
+        waiting = _STATE_WHILE_WAITING.get(row.kind)
+        if waiting is not None:
+            _move_delivery(conn, row.subject, DeliveryState.PARKED, waiting, reason=None, now=now)
+    return len(rows)
 
 
 def _claim_of(claimed: Job) -> dict[str, Any]:

@@ -5,13 +5,14 @@
 What a row says is names and identifiers, cut to a length: no payload, no file name, no secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
+from adapter.store.pages import Page, Place, behind, bounded, page_end
 from adapter.store.schema import audit
 from adapter.store.states import AuditKind, AuditOutcome, AuditVia
 
@@ -80,6 +81,28 @@ def change_audited(
 
 def find_audit(conn: Connection, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
     """Find the entries that are wanted, the newest first."""
+    return [_entry(row) for row in conn.execute(_wanted(wanted).order_by(audit.c.id.desc()).limit(limit))]
+
+
+def list_audit(
+    conn: Connection,
+    wanted: AuditFilter,
+    authorities: Collection[str] | None,
+    after: Place | None = None,
+    limit: int = 50,
+) -> Page[AuditEntry]:
+    """A page of the entries that are wanted, of these authorities (None: of all, and of none), the newest first."""
+    query = _wanted(wanted)
+    if authorities is not None:
+        query = query.where(audit.c.authority.in_(sorted(authorities)))
+    if after is not None:
+        query = query.where(behind(audit.c.at, audit.c.id, after))
+    rows = conn.execute(query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(bounded(limit))).all()
+    shown = rows[: bounded(limit) - 1]
+    return Page(tuple(map(_entry, shown)), page_end(rows, limit, audit, "at"))
+
+
+def _wanted(wanted: AuditFilter) -> Select[Any]:
     query = select(audit)
     for name in _EQUAL:
         if (value := getattr(wanted, name)) is not None:
@@ -88,7 +111,7 @@ def find_audit(conn: Connection, wanted: AuditFilter, limit: int) -> list[AuditE
         query = query.where(audit.c.at >= wanted.since)
     if wanted.before is not None:
         query = query.where(audit.c.at < wanted.before)
-    return [_entry(row) for row in conn.execute(query.order_by(audit.c.id.desc()).limit(limit))]
+    return query
 
 
 def purge_audit(conn: Connection, before: datetime, limit: int) -> int:
