@@ -21,6 +21,7 @@ from adapter.cli.settings import (
 )
 from adapter.config import Config
 from adapter.store import AuditEntry, AuditFilter, AuditKind, AuditOutcome, AuditVia, find_audit
+from adapter.views.texts import detail_line
 
 app = new_app(help="See who changed what, and who looked.", no_args_is_help=True)
 
@@ -105,5 +106,5 @@ def _describe(one: AuditEntry, *, as_json: bool) -> dict[str, Any]:
         "subject": one.subject,
         "authority": one.authority,
         "outcome": one.outcome,
-        "detail": detail if as_json else ", ".join(f"{key}={value}" for key, value in detail.items()),
+        "detail": detail if as_json else detail_line(detail),
     }

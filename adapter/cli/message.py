@@ -5,6 +5,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -23,6 +24,7 @@ from adapter.cli.bulk import (
     mend,
     require_one,
 )
+from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
 from adapter.cli.output import Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
@@ -59,6 +61,7 @@ from adapter.store import (
     retry_messages,
     unpark_jobs,
 )
+from adapter.views.evidence import Evidence, evidence_of_messages
 from adapter.views.stored import (
     Description,
     describe_delivery,
@@ -132,15 +135,21 @@ def list_messages(
 
 @app.command("show")
 def show(
-    message_id: MessageIdArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
+    message_id: MessageIdArgument,
+    evidence: EvidenceOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Show all that is known of a message.
 
-    Payloads, answers, what follows from it, work to be done, and what happened.
+    Payloads, answers, what follows from it, work to be done, and what happened. With --evidence also all of it in a
+    ZIP: headers, SOAP and parts as they were received and sent, the CPA that was in force, and digests.
 
     Example: stam-adapter message show 20230731-0001@dso.example
+
+    Example: stam-adapter message show 20230731-0001@dso.example --evidence message.zip
     """
-    found = asyncio.run(_show(read_config(config), _bare(message_id), as_json=as_json))
+    found = asyncio.run(_show(read_config(config), _bare(message_id), evidence, as_json=as_json))
     show_document(found, as_json=as_json)
 
 
@@ -240,14 +249,20 @@ async def _find(config: Config, **wanted: Any) -> list[StoredMessage]:
         return await db.read(find_messages, **wanted)
 
 
-async def _show(config: Config, message_id: str, *, as_json: bool) -> Description:
+async def _show(config: Config, message_id: str, evidence: Path | None, *, as_json: bool) -> Description:
     async with opened_store(config) as db:
         found = await db.read(_details, message_id, as_json)
         if not found["messages"]:
             _not_found(message_id)
         for authority in sorted({one["authority"] for one in found["messages"]}):
             await note(db, looked("message.show", message_id, authority))
+        if evidence is not None:
+            await write_evidence(db, config, await db.read(_evidence, message_id), evidence)
     return found
+
+
+def _evidence(conn: Connection, message_id: str) -> Evidence:
+    return evidence_of_messages(conn, find_messages(conn, message_id=message_id))
 
 
 def _details(conn: Connection, message_id: str, as_json: bool) -> Description:

@@ -5,12 +5,9 @@
 Results go to standard output and nothing else does; everything said beside them goes to standard error.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from enum import Enum
 from typing import Any, NoReturn
 
 import typer
@@ -18,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cpa import format_duration
+from adapter.views.texts import plain, printable, to_json
 
 FAILED = 1
 WRONG_USE = 2
@@ -32,13 +29,13 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "failed": "red"}
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what went wrong, one line per problem, and end with this exit code."""
-    error_console().print(Text(_safe(message), style="red"), soft_wrap=True)
+    error_console().print(Text(printable(message), style="red"), soft_wrap=True)
     raise typer.Exit(code)
 
 
 def say(message: str) -> None:
     """Say something beside the result."""
-    error_console().print(Text(_safe(message)), soft_wrap=True)
+    error_console().print(Text(printable(message)), soft_wrap=True)
 
 
 def error_console() -> Console:
@@ -63,7 +60,7 @@ def show_table(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, 
         return
     if not sys.stdout.isatty():
         lines = ["\t".join(c.title for c in columns)]
-        lines += ["\t".join(_plain(row.get(c.key)) for c in columns) for row in listed]
+        lines += ["\t".join(plain(row.get(c.key)) for c in columns) for row in listed]
         typer.echo("\n".join(lines))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -76,7 +73,7 @@ def show_table(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, 
 
 def show_json(value: Any) -> None:
     """Show one JSON document."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable))
+    typer.echo(to_json(value))
 
 
 def show_document(value: Mapping[str, Any], *, as_json: bool) -> None:
@@ -110,7 +107,7 @@ def _value_lines(label: str, value: Any, width: int) -> list[str]:
     """A value behind its label; several long ones below it."""
     line = f"{label:<{width}}{_one_line(value)}"
     if isinstance(value, list | tuple) and len(value) > 1 and len(line) > _WIDEST:
-        return [f"{label}:", *_indented(_plain(one) for one in value)]
+        return [f"{label}:", *_indented(plain(one) for one in value)]
     return [line]
 
 
@@ -156,37 +153,10 @@ def _label(key: str) -> str:
 
 def _one_line(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_plain(one) for one in value)
-    return _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
-    return _safe(str(_jsonable(value))).replace("\n", " ")
-
-
-def _safe(text: str) -> str:
-    """A text that cannot drive a terminal: partners choose file names, ids and reasons."""
-    return "".join(c if c.isprintable() or c == "\n" else " " if c in "\t\r" else "\ufffd" for c in text)
+        return ", ".join(plain(one) for one in value)
+    return plain(value)
 
 
 def _coloured(value: Any) -> Text:
-    text = _plain(value)
+    text = plain(value)
     return Text(text, style=_COLOURS.get(text, ""))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return format_duration(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    return str(value)

@@ -4,6 +4,7 @@
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -23,6 +24,7 @@ from adapter.cli.bulk import (
     mend,
     require_one,
 )
+from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
 from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
@@ -63,6 +65,7 @@ from adapter.store import (
     skip_delivery,
     unpark_jobs,
 )
+from adapter.views.evidence import evidence_of_verzoek
 from adapter.views.stored import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.work import utc_now
 
@@ -127,16 +130,20 @@ def list_verzoeken(
 def show(
     verzoeknummer: NumberArgument,
     authority: AuthorityOption = None,
+    evidence: EvidenceOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Show where a verzoek is.
 
-    Its deliveries with their files, the work to be done, and what happened.
+    Its deliveries with their files, the work to be done, and what happened. With --evidence also all of it in a ZIP:
+    its messages as they were received and answered, its files, and digests.
 
     Example: stam-adapter verzoek show 2023073100048
+
+    Example: stam-adapter verzoek show 2023073100048 --evidence verzoek.zip
     """
-    found = asyncio.run(_show(read_config(config), verzoeknummer, authority, as_json=as_json))
+    found = asyncio.run(_show(read_config(config), verzoeknummer, authority, evidence, as_json=as_json))
     show_document(found, as_json=as_json)
 
 
@@ -309,13 +316,21 @@ async def _find(
         return await db.read(find_deliveries, authority, state, verzoeknummer, limit, project_id=project)
 
 
-async def _show(config: Config, verzoeknummer: str, authority: str | None, *, as_json: bool) -> Description:
+async def _show(
+    config: Config, verzoeknummer: str, authority: str | None, evidence: Path | None, *, as_json: bool
+) -> Description:
     async with opened_store(config) as db:
         found = await db.read(_details, verzoeknummer, authority, as_json)
         if not found["deliveries"]:
             _not_found(verzoeknummer, authority)
         for name in sorted({one["authority"] for one in found["deliveries"]}):
             await note(db, looked("verzoek.show", verzoeknummer, name))
+        if evidence is not None:
+            whose = None if authority is None else (authority,)
+            about = await db.read(evidence_of_verzoek, verzoeknummer, whose)
+            if about is None:  # retention removed it since
+                _not_found(verzoeknummer, authority)
+            await write_evidence(db, config, about, evidence)
     return found
 
 

@@ -2,6 +2,7 @@
 
 """The message service handler: receives and sends ebMS messages for all authorities."""
 
+from adapter.msh.digests import SpooledPayloads
 from adapter.msh.endpoint import Endpoint
 from adapter.msh.identity import Identifier
 from adapter.msh.intake import Intake
@@ -32,6 +33,7 @@ __all__ = [
     "Receiver",
     "ResponseReader",
     "Room",
+    "SpooledPayloads",
     "Submission",
     "SubmissionRefused",
     "SubmittedPayload",

@@ -21,39 +21,14 @@ from adapter.ebms import (
     signatures_of,
     verify_signature,
 )
-from adapter.msh.digests import digest_of
-from adapter.msh.intake import IncomingMessage, IncomingPart
+from adapter.msh.digests import SpooledPayloads
+from adapter.msh.intake import IncomingMessage
 from adapter.observe import get_logger
 from adapter.pki import NotTrusted, TrustStore
-from adapter.store import Content, Spool
+from adapter.store import Spool
 from cpa import Certificate, CpaError, Exchange
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SpooledPayloads:
-    """The payload parts of one message, as the signature code asks for them; used from a thread."""
-
-    parts: tuple[IncomingPart, ...]
-    spool: Spool
-
-    def digest(self, content_id: str, algorithm: str) -> bytes:
-        """The digest of the decoded octets of a part. Raises KeyError for an unknown part or algorithm."""
-        return digest_of(self.spool, self._content(content_id), algorithm)
-
-    def read(self, content_id: str, limit: int) -> bytes:
-        """The octets of a part of at most `limit` octets. Raises KeyError or ValueError."""
-        content = self._content(content_id)
-        if content.size > limit:
-            raise ValueError(f"payload {content_id} has more than {limit} octets")
-        return b"".join(self.spool.chunks(content))
-
-    def _content(self, content_id: str) -> Content:
-        found = [p for p in self.parts if p.content_id == content_id and p.problem is None]
-        if len(found) != 1 or found[0].content is None:
-            raise KeyError(content_id)
-        return found[0].content
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +59,8 @@ class SignatureCheck:
         """
         if not signatures_of(envelope.root) and not (envelope.is_business and exchange.requires_signature):
             return None
-        parts = SpooledPayloads(incoming.parts, self.spool)
+        sound = ((part.content_id, part.content) for part in incoming.parts if part.problem is None)
+        parts = SpooledPayloads(sound, self.spool)
         try:
             return self._verify(envelope, parts, exchange, cids, now)
         except SignatureRefused:

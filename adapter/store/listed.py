@@ -18,12 +18,13 @@ from adapter.store.states import Direction, MessageKind, MessageState
 class MessageChoice:
     """Which messages are wanted: of these authorities, stored in a period; what is None holds of all.
 
-    `partner` is the PartyId of either side. A MessageId or conversation is looked for whatever the period is.
+    `partner` is the PartyId of either side. A MessageId, a conversation or what is answered is looked for whatever the
+    period is; without one of these a period is needed.
     """
 
     authorities: Collection[str]
-    since: datetime
-    until: datetime
+    since: datetime | None = None
+    until: datetime | None = None
     direction: Direction | None = None
     kind: MessageKind | None = None
     state: MessageState | None = None
@@ -31,6 +32,7 @@ class MessageChoice:
     cpa_id: str | None = None
     message_id: str | None = None
     conversation_id: str | None = None
+    ref_to_message_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class ListedMessage:
 
 
 _COLUMNS: Final = tuple(message.c[field.name] for field in fields(ListedMessage))
-_EQUAL: Final = ("direction", "kind", "state", "cpa_id", "message_id", "conversation_id")
+_EQUAL: Final = ("direction", "kind", "state", "cpa_id", "message_id", "conversation_id", "ref_to_message_id")
 
 
 def list_messages(
@@ -81,8 +83,10 @@ def _conditions(wanted: MessageChoice) -> list[ColumnElement[bool]]:
     found = [message.c[name] == value for name, value in given.items() if value is not None]
     if wanted.partner is not None:
         found.append(or_(message.c.from_party == wanted.partner, message.c.to_party == wanted.partner))
-    if wanted.message_id is not None or wanted.conversation_id is not None:
+    if wanted.message_id or wanted.conversation_id or wanted.ref_to_message_id:
         return [*found, without_index(message.c.authority).in_(sorted(wanted.authorities))]
+    if wanted.since is None or wanted.until is None:
+        raise ValueError("messages are listed by a name of theirs, or by a period")
     period = within(message.c.created_at, wanted.since, wanted.until)
     return [*found, message.c.authority.in_(sorted(wanted.authorities)), *period]
 

@@ -30,9 +30,9 @@ from cpa import CpaError, Exchange
 Description = dict[str, Any]
 
 _NOBODY: Final = (
-    "judged by the certificate that the message itself carries, which proves nothing about who signed: "
-    "name the agreement with --cpa"
+    "judged by the certificate that the message itself carries, which proves nothing about who signed"
 )
+NAME_IT: Final = "name the agreement with --cpa"
 _RENEWED: Final = (
     "made with another certificate of the same OIN than the CPA names; the adapter takes it where "
     "certificate_renewal allows that and it chains to a root under [trust]"
@@ -74,24 +74,26 @@ def describe_signature(
     payloads: PayloadSource | None,
     content_ids: Sequence[str],
     now: datetime,
+    hint: str = NAME_IT,
 ) -> Description:
     """The signature of a message: whether it holds, by which certificate, and over what.
 
-    `exchange` is what was agreed for the message, if that is known; `payloads` None: they are not in the file;
-    `content_ids` are those of the parts that are. `holds` is None where it cannot be judged.
+    `exchange` is what was agreed for the message, if that is known, and `hint` is what to say where it is not;
+    `payloads` None: they are not in the file; `content_ids` are those of the parts that are. `holds` is None where it
+    cannot be judged.
     """
     if not signatures_of(envelope.root):
         required = exchange is not None and exchange.requires_signature and envelope.is_business
         remark = "the agreement asks for a signature: this message is refused" if required else None
         return {"present": False, "holds": None, "remark": remark}
     try:
-        judge = _judge(envelope, exchange)
+        judge = _judge(envelope, exchange, hint)
         source = payloads if payloads is not None else _Stated(_stated(envelope))
         verified, legacy = _verify(envelope, judge, source, _required(envelope, content_ids))
     except (SignatureRefused, CpaError) as problem:
         return {"present": True, "holds": False, "reason": str(problem), **_shown(envelope, now)}
     except LookupError:
-        reason = "the message carries no certificate to judge it by; name the agreement with --cpa"
+        reason = f"the message carries no certificate to judge it by; {hint}"
         return {"present": True, "holds": None, "reason": reason}
     remarks = [judge.remark, *_remarks(envelope, exchange, verified, payloads is not None, legacy=legacy)]
     return {
@@ -105,7 +107,7 @@ def describe_signature(
     }
 
 
-def _judge(envelope: Envelope, exchange: Exchange | None) -> _Judge:
+def _judge(envelope: Envelope, exchange: Exchange | None, hint: str) -> _Judge:
     """The certificate to judge by. Raises LookupError where there is none, CpaError for one that cannot be read."""
     shown = key_info_certificates(envelope.root)
     agreed = exchange.signing_certificate if exchange is not None else None
@@ -113,7 +115,9 @@ def _judge(envelope: Envelope, exchange: Exchange | None) -> _Judge:
         if not shown:
             raise LookupError("KeyInfo")
         return _Judge(
-            shown[0], "KeyInfo", _NOBODY if exchange is None else "the agreement names no certificate"
+            shown[0],
+            "KeyInfo",
+            f"{_NOBODY}: {hint}" if exchange is None else "the agreement names no certificate",
         )
     expected = agreed.x509
     if (

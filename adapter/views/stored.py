@@ -5,6 +5,7 @@
 from typing import Any
 
 from adapter.store import Event, Job, JobState, StoredDelivery, StoredFile, StoredMessage, StoredPayload
+from adapter.views.texts import detail_line
 
 Description = dict[str, Any]
 
@@ -115,6 +116,4 @@ def timeline(events: list[Event], *, as_json: bool) -> list[Description]:
     rows = [describe_event(event) for event in events]
     if as_json:
         return rows
-    return [
-        {**row, "detail": ", ".join(f"{key}={value}" for key, value in row["detail"].items())} for row in rows
-    ]
+    return [{**row, "detail": detail_line(row["detail"])} for row in rows]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 
 from datetime import UTC, datetime, timedelta
+from zipfile import ZipFile
 
 import pytest
 
@@ -196,3 +197,34 @@ def test_nothing_parked_is_nothing_to_try_again(shop) -> None:
     result = shop.run("message", "retry", "m1@dso")
     assert result.exit_code == 1
     assert "nothing of m1@dso is parked" in result.stderr
+
+
+def test_evidence_is_written_to_a_file_for_its_owner_alone_and_once(shop, acknowledgment: int) -> None:
+    path = shop.world.directory / "message.zip"
+    result = shop.run("message", "show", "m1@dso", "--evidence", path)
+    assert result.exit_code == 0, result.stderr
+    assert str(path) in result.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    with ZipFile(path) as made:
+        names = made.namelist()
+    assert "messages/001-received-verzoeknotificatie/envelope.xml" in names
+    assert "messages/002-sent-Acknowledgment/envelope.xml" in names
+    assert [name for name in names if name.startswith("agreements/")]
+    entries = shop.json("audit", "list", "--action", "message.evidence")
+    assert [(one["subject"], one["authority"], one["kind"]) for one in entries] == [
+        ("m1@dso", "voorbeeldstad", "look")
+    ]
+    octets = path.read_bytes()
+    again = shop.run("message", "show", "m1@dso", "--evidence", path)
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert path.read_bytes() == octets
+
+
+def test_evidence_that_cannot_be_written_leaves_nothing(shop) -> None:
+    shop.message()
+    path = shop.world.directory / "elsewhere" / "message.zip"
+    result = shop.run("message", "show", "m1@dso", "--evidence", path)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert not path.parent.exists()

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import Connection
@@ -266,3 +269,39 @@ def test_a_volgnummer_without_its_verzoek_is_wrong_use(shop) -> None:
     result = shop.run("verzoek", "retry", "--state", "parked", "--volgnummer", "000", "--yes")
     assert result.exit_code == 2
     assert "give its verzoeknummer" in result.stderr
+
+
+def test_evidence_of_a_verzoek_has_its_messages_and_its_files(shop) -> None:
+    delivery = shop.delivery(message=shop.message())
+    shop.message("other@dso", conversation_id="another")
+    shop.use(
+        lambda db: db.write(
+            record_references, delivery, (NewFile(FileKind.PDF, href="/p"),), datetime.now(UTC)
+        )
+    )
+    (file,) = shop.use(lambda db: db.read(delivery_files, delivery))
+    content = Content(2, hashlib.sha256(b"hi").hexdigest(), b"hi")
+    shop.use(lambda db: db.write(record_file, file.id, content, "application/pdf", datetime.now(UTC)))
+    path = shop.world.directory / "verzoek.zip"
+    result = shop.run("verzoek", "show", NUMBER, "--evidence", path)
+    assert result.exit_code == 0, result.stderr
+    with ZipFile(path) as made:
+        shown = json.loads(made.read("deliveries/001-collecting/delivery.json"))
+        assert [made.read(one["archived"]) for one in shown["files"]] == [b"hi"]
+        assert shown["verzoeknummer"] == NUMBER
+        messages = [json.loads(made.read(name)) for name in made.namelist() if name.endswith("message.json")]
+        assert [one["messageId"] for one in messages] == ["m1@dso"]
+        assert json.loads(made.read("manifest.json"))["verzoek"] == NUMBER
+        assert "message.received" in made.read("timeline.txt").decode()
+    (entry,) = shop.json("audit", "list", "--action", "verzoek.evidence")
+    assert (entry["subject"], entry["authority"]) == (NUMBER, "voorbeeldstad")
+
+
+def test_evidence_of_a_verzoek_is_of_the_authority_that_is_asked_for(shop) -> None:
+    shop.delivery()
+    shop.delivery("elders")
+    path = shop.world.directory / "verzoek.zip"
+    assert shop.run("verzoek", "show", NUMBER, "-a", "elders", "--evidence", path).exit_code == 0
+    with ZipFile(path) as made:
+        assert json.loads(made.read("manifest.json"))["authorities"] == ["elders"]
+        assert len([name for name in made.namelist() if name.endswith("delivery.json")]) == 1
