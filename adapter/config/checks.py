@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapter.config.problems import Key, did_you_mean
+from adapter.config.lines import Key
+from adapter.config.problems import did_you_mean
 from adapter.config.settings import AuthorityConfig, Config, Environment, Flow, RetentionConfig
 from adapter.pki import RevocationMode, strip_suffix
 

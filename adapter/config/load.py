@@ -3,24 +3,22 @@
 """Reading a configuration: the file, the files of authorities beside it, the environment, then all checks."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from adapter.config.checks import check_rules
-from adapter.config.problems import ConfigProblem, Key, Origin, explain
+from adapter.config.lines import Key
+from adapter.config.problems import ConfigProblem, Origin, explain
 from adapter.config.settings import Config
+from adapter.config.syntax import Table, read_table
 
 PREFIX = "STAM_ADAPTER__"
 """How the names of the environment variables begin that set something."""
 
 AUTHORITIES = "authorities.d"
 """The directory beside the main file with one file per authority."""
-
-Table = dict[str, Any]
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -45,7 +43,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     variables = override(data, environ)
     origin = Origin(path, files, variables)
     try:
-        config = Config.model_validate(data, context={"base": main.parent})
+        config = Config.model_validate(data, context={"base": main.parent, "origin": origin})
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise ConfigProblem(origin.problem(*explain(detail, Config)) for detail in details) from error
@@ -53,21 +51,6 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigProblem(problems)
     return config
-
-
-def read_table(path: Path) -> Table:
-    """Read one file of TOML. Raises ConfigProblem."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigProblem([f"{path}: cannot be read ({reason}); check the path and its rights"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigProblem(
-            [f"{path}: is not UTF-8 text (at byte {error.start}); save it as UTF-8"]
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigProblem([f"{path}: is not valid TOML: {error}; mend that place"]) from error
 
 
 def _add_authorities(data: Table, path: Path) -> dict[str, Path]:

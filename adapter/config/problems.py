@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-Key = tuple[str | int, ...]
+from adapter.config.lines import Key, key_lines
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN_WORDS = {
@@ -29,7 +29,7 @@ _PLAIN_WORDS = {
 
 
 class ConfigProblem(Exception):
-    """The configuration cannot be used; `problems` has one text for each fault: ``file: key: fault; fix``."""
+    """The configuration cannot be used; `problems` has one text for each fault: ``file:line: key: fault; fix``."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -50,6 +50,7 @@ class Origin:
         self._main = main
         self._files = files
         self._variables = variables
+        self._lines: dict[Path, Mapping[Key, int]] = {}
 
     def problem(self, key: Key, text: str) -> str:
         """Return one problem as text."""
@@ -57,11 +58,21 @@ class Origin:
         if setters:
             name = self._variables[max(setters, key=len)]
             return f"environment variable {name}: {show_key(key)}: {text}"
+        file = self._main
         if len(key) > 1 and key[0] == "authorities" and key[1] in self._files:
-            inner = show_key(key[2:])
-            return f"{self._files[str(key[1])]}: {inner + ': ' if inner else ''}{text}"
-        shown = show_key(key)
-        return f"{self._main}: {shown + ': ' if shown else ''}{text}"
+            file, key = self._files[str(key[1])], key[2:]
+        line, shown = self._line(file, key), show_key(key)
+        return f"{file}{f':{line}' if line else ''}: {f'{shown}: ' if shown else ''}{text}"
+
+    def _line(self, file: Path, key: Key) -> int | None:
+        """The line of a key, or of the table around it where it is not there itself."""
+        if file not in self._lines:
+            try:
+                self._lines[file] = key_lines(file.read_text("utf-8-sig"))
+            except (OSError, ValueError, LookupError):  # it is another one than it was when it was read
+                self._lines[file] = {}
+        ends = range(len(key), 0, -1)
+        return next((self._lines[file][key[:end]] for end in ends if key[:end] in self._lines[file]), None)
 
 
 def show_key(key: Key) -> str:

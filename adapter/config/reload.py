@@ -19,14 +19,13 @@ from adapter.config.files import Mark, mark_of
 from adapter.config.load import (
     AUTHORITIES,
     PREFIX,
-    Table,
     authority_files,
     override,
-    read_table,
     said_twice,
 )
 from adapter.config.problems import ConfigProblem, Origin, explain, show_key
 from adapter.config.settings import AuthorityConfig, Config
+from adapter.config.syntax import Table, read_table
 from adapter.config.values import Name, freeze
 
 Problems = Mapping[str, tuple[str, ...]]
@@ -208,24 +207,24 @@ def settle(
     """
     refused: dict[str, tuple[str, ...]] = {}
     put_off: dict[str, AuthorityConfig] = {}
-    while faults := _faults(_with(current, wanted), current, origin):
+    while faults := _faults(_with(current, wanted, origin), current, origin):
         refused |= faults
         put_off |= {name: wanted[name] for name in faults}
         wanted = _keep(current, faults, wanted)
     for name, one in put_off.items():  # what it clashed with may be refused itself
         trial = {**wanted, name: one}
-        if not _faults(_with(current, trial), current, origin):
+        if not _faults(_with(current, trial, origin), current, origin):
             wanted = trial
             del refused[name]
-    return _with(current, wanted), refused
+    return _with(current, wanted, origin), refused
 
 
-def _with(current: Config, wanted: Mapping[str, AuthorityConfig]) -> Config:
+def _with(current: Config, wanted: Mapping[str, AuthorityConfig], origin: Origin) -> Config:
     """The configuration with these authorities, those that are as they were first: of two that clash, the later one is
     at fault.
     """
     same = {name: one for name, one in wanted.items() if current.authorities.get(name) is one}
-    return current.model_copy(update={"authorities": freeze({**same, **wanted})})
+    return current.with_authorities({**same, **wanted}, origin)
 
 
 def _faults(config: Config, current: Config, origin: Origin) -> dict[str, tuple[str, ...]]:

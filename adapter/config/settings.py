@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -24,6 +25,8 @@ from pydantic import (
 from adapter.config.dso import DsoConfig
 from adapter.config.files import paths_in
 from adapter.config.key_files import KeyFiles, SpareKeyFiles
+from adapter.config.lines import Key
+from adapter.config.problems import Origin, show_key
 from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
@@ -525,11 +528,13 @@ class Config(Section):
     )
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
+    _origin: Origin | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep the directory of the file."""
+        """Keep the directory of the file, and where each value came from."""
         if base := (context or {}).get("base"):
             self._base = base
+        self._origin = (context or {}).get("origin")
 
     @property
     def base(self) -> Path:
@@ -551,6 +556,21 @@ class Config(Section):
             if agreement.max_message is not None
         ]
         return max([self.ebms.max_message, *agreements])
+
+    def problem(self, key: Key, text: str) -> str:
+        """A problem with the value of a key, with the file and line where it stands."""
+        return self._origin.problem(key, text) if self._origin is not None else f"{show_key(key)}: {text}"
+
+    def problem_with(self, key: Key, files: BaseModel, text: str) -> str:
+        """A problem with a file that is named in the section with this key, and with which its text begins."""
+        named = (name for name, value in files if isinstance(value, Path) and text.startswith(f"{value}:"))
+        return self.problem((*key, *((name,) if (name := next(named, None)) else ())), text)
+
+    def with_authorities(self, authorities: Mapping[str, AuthorityConfig], origin: Origin) -> Self:
+        """The same configuration with these authorities, which came from `origin`."""
+        copy = self.model_copy(update={"authorities": freeze(authorities)})
+        copy._origin = origin
+        return copy
 
     def only(self, authority: str) -> Self:
         """The same configuration with one authority alone."""

@@ -121,12 +121,6 @@ def test_a_problem_names_file_key_and_fix(problems: Problems, small: str, extra:
     assert found.startswith(f"adapter.toml: {problem}")
 
 
-def test_a_syntax_error_has_its_line_and_column(problems: Problems) -> None:
-    (found,) = problems('environment = "test"\nstate = var\n')
-    assert found.startswith("adapter.toml: is not valid TOML")
-    assert "line 2, column 9" in found
-
-
 def test_all_problems_come_at_once(problems: Problems) -> None:
     assert len(problems('environment = "tset"\nstatus = 1\n[ebms]\nlisten = "x"\n')) == 3
 

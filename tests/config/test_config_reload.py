@@ -128,7 +128,7 @@ def test_environment_variables_count_as_at_start(tmp_path: Path) -> None:
     for _ in range(2):
         assert files.renew().config.authorities["adorp"].certificate == tmp_path / "other.pem"
     files.write("adorp", 1, "x = 1")
-    assert "adorp.toml: x: unknown key" in files.renew().broken["adorp"][0]
+    assert "adorp.toml:4: x: unknown key" in files.renew().broken["adorp"][0]
 
 
 def test_what_an_editor_keeps_beside_a_file_is_no_authority(files: Files) -> None:
