@@ -115,7 +115,7 @@ def parse_xml(
         etree.fromstring(data, etree.XMLParser(target=guard, **_HARDENED))
         root = etree.fromstring(data, etree.XMLParser(**_HARDENED))
     except etree.XMLSyntaxError as error:
-        raise XmlRefused(f"not well-formed XML: {error}") from error
+        raise XmlRefused(f"not well-formed XML: {error.msg}") from error
     if root.getroottree().docinfo.doctype:
         raise XmlRefused("a document type declaration (DTD) is refused")
     return root

@@ -201,7 +201,9 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}); check the path and its rights"
+        ) from error
     except UnicodeDecodeError:
         # without the cause, which would repeat what stands there
         raise ValueError(f"{path} is no text; write one token into it") from None

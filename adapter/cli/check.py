@@ -23,7 +23,7 @@ from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
 from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, ProxyConfig, load_config
-from adapter.daemon import effective_policy, sink_context
+from adapter.daemon import effective_policy, sink_context, sink_problem
 from adapter.delivery import SinkContext, SinkProblem, SinkType, make_sink
 from adapter.observe import configure_logs
 from adapter.pki import KeyPair
@@ -124,8 +124,8 @@ def _check_extent(config: Config) -> Iterator[Line]:
             fix = f"add [[authorities.{name}.routes]]"
             yield warning("route", name, f"there is none: what is received waits for an operator; {fix}")
         yield from _check_finding(name, authority)
-    for text in route_problems(config, sink_types()):
-        yield wrong("route", text.split(".")[1], text)
+    for name, text in route_problems(config, sink_types()):
+        yield wrong("route", name, text)
     for kind, text in unusable_types():
         yield warning("sink type", kind, text)
 
@@ -240,7 +240,8 @@ def _check_listeners(config: Config) -> Iterator[Line]:
         yield ok("listener", "ebms", f"{ebms.listen}{ebms.path}: {scheme}{proxied}{only}")
     yield from _check_proxied_chain(config)
     if _clash(ebms.listen, admin.listen):
-        yield wrong("listener", "admin", f"{admin.listen} is also where ebms listens; give one another port")
+        text = f"{admin.listen} is also where ebms listens; give one another port"
+        yield wrong("listener", "admin", config.problem(("admin", "listen"), text))
     else:
         yield ok("listener", "admin", f"{admin.listen}: {'TLS' if admin.tls else 'plain HTTP'}")
 
@@ -265,12 +266,14 @@ def _clash(one: Listen, other: Listen) -> bool:
 
 
 def _check_users(config: Config) -> Iterator[Line]:
-    for user in config.admin.users:
+    for number, user in enumerate(config.admin.users):
         try:
             load_users([user], strict=config.environment.guards_keys)
             weak = weakness(user)
         except ConfigProblem as problem:
-            yield wrong("user", user.name, problem.problems[0].removeprefix(f"admin.users {user.name}: "))
+            text = problem.problems[0].removeprefix(f"admin.users {user.name}: ")
+            proof = "token_file" if user.token_file is not None else "certificate"
+            yield wrong("user", user.name, config.problem(("admin", "users", number, proof), text))
             continue
         if weak is not None:
             yield warning("user", user.name, weak)
@@ -285,20 +288,26 @@ async def _check_sinks(config: Config, keys: Mapping[str, KeyPair]) -> list[Line
         for authority, settings in config.authorities.items()
         for name, options in settings.sinks.items()
         for line in await _check_sink(
-            types, name, options, sink_context(config, authority, name, keys.get(authority), utc_now)
+            config, types, name, options, sink_context(config, authority, name, keys.get(authority), utc_now)
         )
     ]
 
 
 async def _check_sink(
-    types: Iterable[SinkType[Any]], name: str, options: Mapping[str, Any], context: SinkContext
+    config: Config,
+    types: Iterable[SinkType[Any]],
+    name: str,
+    options: Mapping[str, Any],
+    context: SinkContext,
 ) -> list[Line]:
     authority = context.authority
     shown = f"{authority}.{name}"
     try:
         sink = make_sink(types, f"authorities.{authority}.sinks.{name}", options, context).sink
     except SinkProblem as problem:
-        return [wrong("sink", shown, text) for text in problem.problems]
+        return [
+            wrong("sink", shown, sink_problem(config, authority, name, text)) for text in problem.problems
+        ]
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await sink.probe()

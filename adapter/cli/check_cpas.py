@@ -9,7 +9,7 @@ from datetime import datetime
 from adapter.authorities import KnownAgreement
 from adapter.cli.check_keys import Keys
 from adapter.cli.check_line import Line, ok, warning, wrong
-from adapter.config import AgreementConfig, AuthorityConfig, Config, Environment
+from adapter.config import AgreementConfig, Config, Environment, Key
 from adapter.pki import KeyPair
 from cpa import (
     Agreement,
@@ -32,6 +32,17 @@ class Candidate:
     authority: str
     place: str
     document: bytes
+    number: int | None = None
+    """Its position in `cpas`, where it is a file of the configuration."""
+
+    @property
+    def key(self) -> Key:
+        """Where the configuration names it, or the authority that it is of."""
+        return (
+            "authorities",
+            self.authority,
+            *(() if self.number is None else ("cpas", self.number)),
+        )
 
 
 def read_cpa_files(config: Config) -> tuple[list[Candidate], list[Line]]:
@@ -39,12 +50,14 @@ def read_cpa_files(config: Config) -> tuple[list[Candidate], list[Line]]:
     found: list[Candidate] = []
     lines: list[Line] = []
     for name, authority in config.authorities.items():
-        for path in authority.cpas:
+        for number, path in enumerate(authority.cpas):
             try:
-                found.append(Candidate(name, path.name, path.read_bytes()))
+                found.append(Candidate(name, path.name, path.read_bytes(), number))
             except OSError as error:
-                reason = f"{path} cannot be read ({error.strerror}); correct `cpas` of authority {name}"
-                lines.append(wrong("cpa", path.name, reason))
+                text = f"{path} cannot be read ({error.strerror}); correct the path, or its rights"
+                lines.append(
+                    wrong("cpa", path.name, config.problem(("authorities", name, "cpas", number), text))
+                )
     return found, lines
 
 
@@ -78,25 +91,28 @@ def _check_candidate(
     try:
         document = parse_cpa(candidate.document)
     except CpaError as problem:
-        yield wrong("cpa", candidate.place, f"{problem}; ask for a correct CPA")
+        text = f"{candidate.place}: {problem}; ask for a correct CPA"
+        yield wrong("cpa", candidate.place, config.problem(candidate.key, text))
         return
     try:
         agreement = agreement_for(document, config.authorities[candidate.authority].party_id)
     except NotAParty as problem:
         fix = f"correct `party` of authority {candidate.authority}, or leave the CPA out"
-        yield wrong("cpa", candidate.place, f"{problem}; {fix}")
+        yield wrong(
+            "cpa", candidate.place, config.problem(candidate.key, f"{candidate.place}: {problem}; {fix}")
+        )
     else:
         yield from check_cpa(config, keys.get(candidate.authority), candidate, agreement, now)
-    yield from _check_owner(candidate, document.cpa_id, owners)
+    yield from _check_owner(config, candidate, document.cpa_id, owners)
 
 
 def check_cpa(
     config: Config, keys: KeyPair | None, candidate: Candidate, agreement: Agreement, now: datetime
 ) -> list[Line]:
     """What is to be said of one document and the `agreement` in it; the first line is about it as a whole."""
-    lines = [_in_force(agreement, candidate, now), *_check_rules(config, agreement, now)]
+    lines = [_in_force(agreement, candidate, now), *_check_rules(config, candidate, agreement, now)]
     if keys is not None:
-        lines += _check_signing(candidate.authority, config.authorities[candidate.authority], agreement, keys)
+        lines += _check_signing(config, candidate.authority, agreement, keys)
     return lines
 
 
@@ -108,21 +124,20 @@ def _in_force(agreement: Agreement, candidate: Candidate, now: datetime) -> Line
     return warning("cpa", agreement.cpa_id, f"{facts}: not in force now; messages under it are refused")
 
 
-def _check_rules(config: Config, agreement: Agreement, now: datetime) -> Iterator[Line]:
+def _check_rules(config: Config, candidate: Candidate, agreement: Agreement, now: datetime) -> Iterator[Line]:
     production = config.environment is Environment.PROD
     for finding in lint(agreement.document, production=production, now=now):
         text = f"{finding.rule}: {finding.where}: {finding.message}"
         if finding.severity is Severity.ERROR:
-            yield wrong("cpa", agreement.cpa_id, f"{text}; ask for a corrected CPA")
+            text = config.problem(candidate.key, f"{candidate.place}: {text}; ask for a corrected CPA")
+            yield wrong("cpa", agreement.cpa_id, text)
         elif finding.severity is Severity.WARNING:
             yield warning("cpa", agreement.cpa_id, text)
 
 
-def _check_signing(
-    name: str, authority: AuthorityConfig, agreement: Agreement, keys: KeyPair
-) -> Iterator[Line]:
+def _check_signing(config: Config, name: str, agreement: Agreement, keys: KeyPair) -> Iterator[Line]:
     """With another key than the agreed one nothing can be acknowledged, so nothing is accepted."""
-    settings = authority.agreements.get(agreement.cpa_id) or AgreementConfig()
+    settings = config.authorities[name].agreements.get(agreement.cpa_id) or AgreementConfig()
     known = KnownAgreement(name, agreement, settings, frozenset())
     for agreed in _signing_certificates(agreement):
         where = f"signing certificate {agreed.id!r}"
@@ -142,12 +157,12 @@ def _check_signing(
                 "the new one, since not every partner accepts that",
             )
         else:
-            yield wrong(
-                "signing",
-                agreement.cpa_id,
-                f"{where} is not the one in {keys.certificate_path}; configure the certificate that stands in "
-                "the CPA, or ask for a CPA with ours",
+            text = (
+                f"{where} of CPA {agreement.cpa_id} is not the one in {keys.certificate_path}; configure the "
+                "certificate that stands in the CPA, or ask for a CPA with ours"
             )
+            place = ("authorities", name, "certificate")
+            yield wrong("signing", agreement.cpa_id, config.problem(place, text))
 
 
 def _signing_certificates(agreement: Agreement) -> list[Certificate]:
@@ -158,13 +173,12 @@ def _signing_certificates(agreement: Agreement) -> list[Certificate]:
     return list({certificate.id: certificate for certificate in found}.values())
 
 
-def _check_owner(candidate: Candidate, cpa_id: str, owners: dict[str, str]) -> Iterator[Line]:
+def _check_owner(config: Config, candidate: Candidate, cpa_id: str, owners: dict[str, str]) -> Iterator[Line]:
     """A CPAId belongs to one authority."""
     owner = owners.setdefault(cpa_id, candidate.authority)
     if owner != candidate.authority:
-        yield wrong(
-            "cpa",
-            cpa_id,
+        text = (
             f"{candidate.place} of authority {candidate.authority} is also an agreement of {owner}; "
-            "a CPAId belongs to one authority",
+            "a CPAId belongs to one authority: leave it out of the other"
         )
+        yield wrong("cpa", cpa_id, config.problem(candidate.key, text))

@@ -6,8 +6,9 @@ from adapter.config.checks import dso_environment
 from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
 from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
 from adapter.config.key_files import KeyFiles, with_key_of_bundle
+from adapter.config.lines import Key
 from adapter.config.load import load_config
-from adapter.config.problems import ConfigProblem
+from adapter.config.problems import ConfigProblem, did_you_mean
 from adapter.config.publish import PublishBody, PublishConfig
 from adapter.config.reconcile import (
     AreaForm,
@@ -78,6 +79,7 @@ __all__ = [
     "FetchStrategy",
     "FileState",
     "Flow",
+    "Key",
     "KeyFiles",
     "LimitsConfig",
     "LinksConfig",
@@ -106,6 +108,7 @@ __all__ = [
     "TlsConfig",
     "TrustConfig",
     "VerzoekTraits",
+    "did_you_mean",
     "dso_environment",
     "load_config",
     "look_at",

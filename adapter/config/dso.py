@@ -16,15 +16,13 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapter.config.key_files import OtherKeyFiles
-from adapter.config.values import ConfigPath, Duration, Rate, Section, check_url, freeze
+from adapter.config.values import ConfigPath, Duration, HeaderName, Rate, Section, check_url, freeze
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _VERZOEK: Final = frozenset({"verzoeknummer", "volgnummer"})
 _DOCUMENT: Final = _VERZOEK | {"documentId"}
 _TAKEN: Final = frozenset({"authorization", "accept", "accept-encoding", "host", "range", "if-range"})
 """Headers that the adapter sets itself."""
-
-Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 
 
 class FetchStrategy(StrEnum):
@@ -103,7 +101,7 @@ class DsoConfig(OtherKeyFiles):
     parameters: Annotated[Mapping[str, str], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
-    oin_header: Header = "OIN"
+    oin_header: HeaderName = "OIN"
     hosts: tuple[str, ...] = ()
     links: LinksConfig = LinksConfig()
     check_announced: bool = True
@@ -111,7 +109,7 @@ class DsoConfig(OtherKeyFiles):
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
     rate: Rate | None = None
     api_key_file: ConfigPath | None = None
-    api_key_header: Header = "x-api-key"
+    api_key_header: HeaderName = "x-api-key"
     oauth: OauthConfig | None = None
 
     @property

@@ -64,7 +64,7 @@ def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
     twice = sorted(files.keys() & authorities.keys())
     if twice:
         raise ConfigProblem(said_twice(name, files[name], path) for name in twice)
-    authorities.update({name: read_table(file) for name, file in files.items()})
+    authorities.update({name: read_authority(name, file) for name, file in files.items()})
     return files
 
 
@@ -84,6 +84,15 @@ def authority_files(path: Path) -> dict[str, Path]:
             [f"{directory}: cannot be read ({error.strerror}); check the path and its rights"]
         ) from error
     return {file.stem: file for file in found if file.suffix == ".toml" and not file.name.startswith(".")}
+
+
+def read_authority(name: str, file: Path) -> Table:
+    """Read the file of one authority, which is its table. Raises ConfigProblem."""
+    table = read_table(file)
+    if "authorities" not in table:
+        return table
+    fix = f"this file is the table [authorities.{name}] itself; leave `authorities.{name}` out of its headers"
+    raise ConfigProblem([Origin(file, {}, {}).problem(("authorities",), fix)])
 
 
 def said_twice(name: str, file: Path, main: Path) -> str:

@@ -19,13 +19,18 @@ _PLAIN_WORDS = {
     "missing": "is missing; add it",
     "tuple_type": 'is not a list; write ["…", "…"]',
     "string_type": 'is not text; write it between quotes, as "…"',
-    "bool_parsing": "is not true or false",
-    "bool_type": "is not true or false",
+    "bool_parsing": "is not true or false; write one of these, without quotes",
+    "bool_type": "is not true or false; write one of these, without quotes",
     "path_type": 'is not a path; write it between quotes, as "…"',
-    "model_type": "is not a table",
-    "mapping_type": "is not a table",
-    "dict_type": "is not a table",
+    "int_parsing": "is not a whole number; write it without quotes, as 10",
+    "int_type": "is not a whole number; write it without quotes, as 10",
+    "int_from_float": "is not a whole number; write it without a fraction, as 10",
+    "greater_than_equal": "is too small; write {ge} or more",
+    "less_than_equal": "is too large; write {le} or less",
+    "too_short": "is empty; give at least {min_length}",
+    "string_too_short": "is empty; give it a value, or leave it out",
 }
+_TABLES = {"model_type", "mapping_type", "dict_type"}
 
 
 class ConfigProblem(Exception):
@@ -60,6 +65,9 @@ class Origin:
             return f"environment variable {name}: {show_key(key)}: {text}"
         file = self._main
         if len(key) > 1 and key[0] == "authorities" and key[1] in self._files:
+            # the file is the table of the authority: in it the names of tables are without that of this one
+            own = show_key(key[:2])
+            text = text.replace(f"{own}.", "").replace(f"[{own}]", "no table")
             file, key = self._files[str(key[1])], key[2:]
         line, shown = self._line(file, key), show_key(key)
         return f"{file}{f':{line}' if line else ''}: {f'{shown}: ' if shown else ''}{text}"
@@ -89,27 +97,66 @@ def show_key(key: Key) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence about an unknown name: the nearest known one, or all of them."""
-    names = {each.lower(): each for each in sorted(known)}
+    names = sorted(known)
+    near = _nearest(name, names)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    return f"known are {', '.join(f'`{each}`' for each in names)}" if names else "there is none"
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    names = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     near = near or [each for each in names if name and each.startswith(name.lower())]
-    if near:
-        return f"did you mean `{names[near[0]]}`?"
-    return f"known are {', '.join(f'`{each}`' for each in names.values())}" if names else "there is none"
+    return names[near[0]] if near else None
 
 
 def explain(error: ErrorDetails, root: type[BaseModel]) -> tuple[Key, str]:
     """Translate one error of pydantic into a key and a text with the fix."""
     key = tuple(part for part in error["loc"] if part != "[key]")
-    kind = error["type"]
+    kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
-        model = _model_at(root, key[:-1])
-        known = model.model_fields if model is not None else ()
-        return key, f"unknown key; {did_you_mean(str(key[-1]), known)}"
+        return key, f"unknown key; {_where_it_belongs(key, root)}"
     if kind == "value_error":
         return key, str(error.get("ctx", {}).get("error", error["msg"]))
     if kind in {"enum", "literal_error"}:
-        return key, f"{error['input']!r} is not known; use {error.get('ctx', {}).get('expected')}"
-    return key, _PLAIN_WORDS.get(kind, error["msg"])
+        return key, f"{given!r} is not known; use {error.get('ctx', {}).get('expected')}"
+    if kind in _TABLES and isinstance(given, list):
+        return key, f"is one table, not a list of them; write [{show_key(key)}], once"
+    if kind in _TABLES:
+        return key, f"is a table, not a value; write its keys below [{show_key(key)}]"
+    if kind == "tuple_type" and isinstance(given, Mapping):
+        return key, f"is a list of tables; write [[{show_key(key)}]], also for one"
+    return key, _PLAIN_WORDS.get(kind, error["msg"]).format_map(error.get("ctx", {}))
+
+
+def _where_it_belongs(key: Key, root: type[BaseModel]) -> str:
+    """What to do with an unknown key: it is of a table around or within this one, or has a name like a known one."""
+    name = str(key[-1])
+    for end in range(len(key) - 2, -1, -1):
+        around = _model_at(root, key[:end])
+        if around is not None and name in around.model_fields:
+            table = f"[{show_key(key[:end])}]" if end else "no table"
+            return f"it is of {table}: put it above [{show_key(key[:-1])}]"
+    model = _model_at(root, key[:-1])
+    if model is None:
+        return did_you_mean(name, ())
+    within = [
+        _header((*key[:-1], field), info.annotation)
+        for field, info in model.model_fields.items()
+        if (inner := _model_in(info.annotation)) is not None and name in inner.model_fields
+    ]
+    if within and _nearest(name, sorted(model.model_fields)) is None:
+        return f"it is of {' or '.join(within)}: put it there"
+    return did_you_mean(name, model.model_fields)
+
+
+def _header(key: Key, annotation: Any) -> str:
+    """How the header of a table is written: of one, of one in a list, or of one that has a name."""
+    kind = None if _is_optional(annotation) else get_origin(annotation)
+    if kind is tuple:
+        return f"[[{show_key(key)}]]"
+    return f"[{show_key(key)}]" if kind is None else f"[{show_key(key)}.<name>]"
 
 
 def _model_at(model: type[BaseModel] | None, key: Sequence[str | int]) -> type[BaseModel] | None:

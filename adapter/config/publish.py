@@ -15,9 +15,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from adapter.config.key_files import OtherKeyFiles
-from adapter.config.values import BaseUrl, ConfigPath, Duration, Text, freeze
+from adapter.config.values import BaseUrl, ConfigPath, Duration, HeaderName, Text, UrlPath, freeze
 
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 Status = Annotated[int, Field(ge=200, le=499)]
 
 _RESERVED = frozenset({"content-length", "content-type", "host", "transfer-encoding", "connection"})
@@ -49,7 +48,7 @@ class PublishConfig(OtherKeyFiles):
     """
 
     url: BaseUrl
-    path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")] = "/cpas"
+    path: UrlPath = "/cpas"
     method: Literal["POST", "PUT"] = "POST"
     body: PublishBody = PublishBody.XML
     content_type: Text = "application/xml"

@@ -21,6 +21,7 @@ from adapter.config.load import (
     PREFIX,
     authority_files,
     override,
+    read_authority,
     said_twice,
 )
 from adapter.config.problems import ConfigProblem, Origin, explain, show_key
@@ -178,7 +179,9 @@ class ConfigFiles:
         mark = mark_of(path)
         known = self._read.get(path)
         if known is None or known[0] != mark or mark is None:
-            known = self._read[path] = (mark, read_table(path))
+            name = path.stem if path != self._path else None
+            table = read_authority(name, path) if name is not None else read_table(path)
+            known = self._read[path] = (mark, table)
         return known[1]
 
     def _judge_main(

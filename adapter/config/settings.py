@@ -46,6 +46,7 @@ from adapter.config.values import (
     Rate,
     Section,
     Subject,
+    UrlPath,
     freeze,
     is_bucket_url,
     resolve,
@@ -231,7 +232,7 @@ class EbmsConfig(Section):
     """
 
     listen: Address = Listen("0.0.0.0", 8443)  # noqa: S104 - partners come from outside
-    path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")] = "/ebms"
+    path: UrlPath = "/ebms"
     max_message: ByteSize = 100 * 1024 * 1024
     read_timeout: Duration = timedelta(seconds=30)
     networks: tuple[Network, ...] = ()

@@ -14,7 +14,7 @@ Table = dict[str, Any]
 _WHERE: Final = re.compile(
     r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)"
 )
-_QUOTES: Final = 'write text between quotes, as "text", and true and false in small letters'
+_QUOTES: Final = 'write text between quotes, as "text", and numbers, true and false without'
 _NAME: Final = "put quotes around a name with other signs than letters, digits, - and _"
 _FIXES: Final = (
     ("Invalid value", f"this is no value; {_QUOTES}"),
@@ -42,7 +42,10 @@ _FIXES: Final = (
     ),
     ("Cannot overwrite a value", "this key is there twice; leave one of the two out"),
     ("Duplicate inline table key", "this key is there twice; leave one of the two out"),
-    ("Invalid initial character for a key", f"there is no key before the =; {_NAME}"),
+    (
+        "Invalid initial character for a key",
+        f"here a key must begin; {_NAME}, and a table between {{ and }} on one line",
+    ),
     ("Invalid date or datetime", "there is no such date; write 2026-03-01"),
 )
 _TWICE: Final = re.compile(
@@ -83,6 +86,8 @@ def read_table(path: Path) -> Table:
 
 def _explained(path: Path, text: str, said: str) -> str:
     """What the parser says of a place, with the fix."""
+    if text.lstrip().startswith("{"):
+        return f"{path}:1: is not valid TOML, but looks like JSON; see config/stam-adapter.toml for how it is written"
     found = _WHERE.fullmatch(said)
     what = found["what"] if found else said
     if found and found["line"]:

@@ -42,6 +42,7 @@ _MAX_DAYS = 3650
 _MAX_PORT = 65535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_URL_PATH = re.compile(r"/[^?#\s]*")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _ELEMENT = re.compile(r"[^\W\d][\w.-]*")
 _OIN_URN = "urn:osb:oin:"
@@ -130,7 +131,7 @@ class Listen:
                 'is not an address to listen on; write host:port, as "127.0.0.1:8080" or "[::1]:8080"'
             )
         if int(port) > _MAX_PORT:
-            raise ValueError(f"has a port above {_MAX_PORT}")
+            raise ValueError(f"has a port above {_MAX_PORT}; choose a lower one")
         return cls(host, int(port))
 
     @property
@@ -267,6 +268,18 @@ def check_bucket_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def check_url_path(text: str) -> str:
+    """Accept the path of an address.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    if not _URL_PATH.fullmatch(text):
+        raise ValueError('is not the path of an address; begin it with a slash, without ? and #, as "/ebms"')
+    return text
+
+
 def check_url(text: str, what: str = "a base URL") -> str:
     """Accept the address of an API, without a query and without who asks it."""
     parts = urlsplit(text)
@@ -295,4 +308,5 @@ ElementPaths = Annotated[
     tuple[Annotated[str, AfterValidator(check_element_path)], ...], BeforeValidator(listed)
 ]
 BaseUrl = Annotated[str, AfterValidator(check_url)]
+UrlPath = Annotated[str, AfterValidator(check_url_path)]
 Text = Annotated[str, Field(min_length=1)]

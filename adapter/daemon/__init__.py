@@ -12,7 +12,7 @@ from adapter.daemon.key_rings import load_keys
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry
 from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
-from adapter.daemon.sinks import make_sinks, sink_context
+from adapter.daemon.sinks import make_sinks, sink_context, sink_problem
 from adapter.daemon.trust import load_revocation, load_trust
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "partners_in",
     "reconcile_plans",
     "sink_context",
+    "sink_problem",
 ]

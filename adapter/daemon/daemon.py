@@ -426,7 +426,7 @@ def load_client_trust(config: Config) -> TrustStore | None:
     try:
         return TrustStore.from_files(roots) if roots else None
     except KeyProblem as problem:
-        raise ConfigProblem([f"admin.tls.client_roots: {problem}"]) from problem
+        raise ConfigProblem([config.problem(("admin", "tls", "client_roots"), str(problem))]) from problem
 
 
 def _warn_about(config: Config) -> None:

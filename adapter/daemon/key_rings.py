@@ -32,7 +32,7 @@ def load_key_rings(config: Config, now: datetime) -> Mapping[str, KeyRing]:
         try:
             rings[name] = _ring(authority, now, strict=config.environment.guards_keys)
         except KeyProblem as problem:
-            problems.append(f"authority {name}: {problem}")
+            problems.append(config.problem_with(("authorities", name), authority, str(problem)))
     if problems:
         raise ConfigProblem(problems)
     return rings

@@ -2,14 +2,17 @@
 
 """The sinks of all authorities, built from the configuration, and how much of each may be used now."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from adapter.config import Config, ConfigProblem
 from adapter.delivery import Breaker, ConfiguredSink, SinkContext, SinkProblem, SinkType, make_sink, sink_lane
 from adapter.pki import KeyPair
 from adapter.sinks import route_problems
+
+_OPTION: Final = re.compile(r"[a-z_]+(\.[a-z0-9_]+)*")
 
 Sinks = Mapping[tuple[str, str], ConfiguredSink]
 """By the name of the authority and of the sink."""
@@ -40,18 +43,31 @@ def make_sinks(
     """Build every sink. Raises ConfigProblem with every option, and every route to a sink, that is wrong."""
     sinks: dict[tuple[str, str], ConfiguredSink] = {}
     known = tuple(types)
-    problems = list(route_problems(config, known))
+    problems = [text for _, text in route_problems(config, known)]
     for authority, settings in config.authorities.items():
         for name, options in settings.sinks.items():
             context = sink_context(config, authority, name, keys.get(authority), clock)
-            where = f"authorities.{authority}.sinks.{name}"
             try:
-                sinks[authority, name] = make_sink(known, where, options, context)
+                sinks[authority, name] = make_sink(known, _place(authority, name), options, context)
             except SinkProblem as problem:
-                problems.extend(problem.problems)
+                problems += (sink_problem(config, authority, name, text) for text in problem.problems)
     if problems:
         raise ConfigProblem(problems)
     return sinks
+
+
+def sink_problem(config: Config, authority: str, name: str, text: str) -> str:
+    """A problem with a sink, as its type tells it, with the file and line where its option stands."""
+    text = text.removeprefix(f"{_place(authority, name)}: ")
+    option, _, fault = text.partition(": ")
+    key = ("authorities", authority, "sinks", name)
+    if _OPTION.fullmatch(option):
+        return config.problem((*key, *option.split(".")), fault)
+    return config.problem(key, text)
+
+
+def _place(authority: str, name: str) -> str:
+    return f"authorities.{authority}.sinks.{name}"
 
 
 class SinkRooms:

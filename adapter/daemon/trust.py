@@ -18,7 +18,7 @@ def load_trust(config: Config) -> TrustStore:
     try:
         return TrustStore.from_files(config.trust.roots, config.trust.intermediates)
     except KeyProblem as problem:
-        raise ConfigProblem([f"[trust]: {problem}"]) from problem
+        raise ConfigProblem([config.problem_with(("trust",), config.trust, str(problem))]) from problem
 
 
 async def load_revocation(config: Config, clock: Callable[[], datetime]) -> Revocation:

@@ -2,7 +2,6 @@
 
 """Making a sink from its table in the configuration, with an error for each key that is wrong."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from adapter.config import paths_in
+from adapter.config import did_you_mean, paths_in
 from adapter.delivery.breaker import Breaker
 from adapter.delivery.contract import Json, Sink, SinkContext, SinkProblem, SinkType
 from adapter.delivery.options import CommonOptions, SinkOptions
@@ -39,7 +38,7 @@ def make_sink(types: Iterable[SinkType[Any]], name: str, raw: Json, context: Sin
     sink_type = known.get(_type_name(name, raw, known))
     if sink_type is None:
         raise SinkProblem(
-            f"{name}: type: unknown sink type {raw['type']!r}{_nearest(str(raw['type']), known)}"
+            f"{name}: type: unknown sink type {raw['type']!r}; {did_you_mean(str(raw['type']), known)}"
         )
     shared = {key: value for key, value in raw.items() if key in CommonOptions.model_fields}
     own = {key: value for key, value in raw.items() if key != "type" and key not in shared}
@@ -100,15 +99,7 @@ def _problem(name: str, kind: str, location: tuple[int | str, ...], message: str
     key = ".".join(str(part) for part in location)
     where = f"{name}: {key}" if key else name
     if kind == "extra_forbidden":
-        return f"{where}: unknown key{_nearest(key, keys) if len(location) == 1 else ''}"
+        return f"{where}: unknown key{f'; {did_you_mean(key, keys)}' if len(location) == 1 else ''}"
     if kind == "missing":
-        return f"{where}: is required"
+        return f"{where}: is missing; add it"
     return f"{where}: {message.removeprefix('Value error, ')}"
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    candidates = sorted(known)
-    close = difflib.get_close_matches(word, candidates, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(candidates)}" if candidates else ""

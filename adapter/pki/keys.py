@@ -129,9 +129,21 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(data))
     except ValueError as error:
-        raise KeyProblem(
-            f"{path}: no certificate could be read ({error}); give a PEM file with BEGIN CERTIFICATE lines"
-        ) from error
+        if not data.strip():
+            fault = "the file is empty; give a PEM file with BEGIN CERTIFICATE lines"
+        elif b"-----BEGIN CERTIFICATE" in data:
+            fault = f"no certificate could be read, though one begins ({_reason(error)}); copy the file again, whole"
+        elif b"PRIVATE KEY-----" in data:
+            fault = "this is a private key, not a certificate; are certificate and key exchanged?"
+        else:
+            fault = "no certificate could be read; give a PEM file with BEGIN CERTIFICATE lines"
+        raise KeyProblem(f"{path}: {fault}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the library says, without where its manual is."""
+    said = str(error)
+    return said.partition(" See https:")[0].rstrip(".") if "https:" in said else said
 
 
 class _Secret:
@@ -196,8 +208,11 @@ class _Secret:
                     f"{self.path}: the private key cannot be decrypted; see whether {self._password_file} has its "
                     "password"
                 ) from error
+            if b"-----BEGIN CERTIFICATE" in self._data and b"PRIVATE KEY-----" not in self._data:
+                fix = "this is a certificate, not a private key; are certificate and key exchanged?"
+                raise KeyProblem(f"{self.path}: {fix}") from error
             raise KeyProblem(
-                f"{self.path}: no private key could be read ({error}); "
+                f"{self.path}: no private key could be read ({_reason(error)}); "
                 "give a PEM file with a BEGIN PRIVATE KEY line"
             ) from error
 

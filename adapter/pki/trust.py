@@ -143,7 +143,7 @@ class TrustStore:
             if issuer is None:
                 return (
                     f"is not trusted: the certificate of its issuer {link.issuer.rfc4514_string()!r} is "
-                    "neither configured under [trust] nor sent along by the partner"
+                    "neither configured under [trust] nor sent along"
                 )
             if not _is_valid(issuer, at):
                 return f"is not trusted: the certificate of its authority {_name(issuer)} is not valid now"

@@ -175,7 +175,7 @@ def damaged_key(hosting: Hosting) -> str:
 
 def wrong_sink_option(hosting: Hosting) -> str:
     hosting.edit("adorp", 'type = "directory"', 'type = "directory"\nconcurency = 2')
-    return "authorities.adorp.sinks.archief: concurency: unknown key"
+    return "sinks.archief.concurency: unknown key"
 
 
 def no_cpa(hosting: Hosting) -> str:

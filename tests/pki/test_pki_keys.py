@@ -240,7 +240,7 @@ def test_a_certificate_file_without_certificate_is_a_problem(tmp_path: Path) -> 
 
 def test_a_key_file_without_key_is_a_problem(pki: ThrowawayPki, tmp_path: Path) -> None:
     certificate, _ = pki.issue("Stad", OIN).write(tmp_path, "stad")
-    with pytest.raises(KeyProblem, match="no private key could be read"):
+    with pytest.raises(KeyProblem, match="this is a certificate, not a private key"):
         load_key_pair(certificate, certificate)
 
 

@@ -304,13 +304,13 @@ def test_a_table_of_the_configuration_becomes_a_sink(place: Path) -> None:
         ({"path": "/a"}, f"archief: type: must say what kind of sink this is: {KNOWN}"),
         (
             {"type": "directry", "path": "/a"},
-            "archief: type: unknown sink type 'directry'; did you mean 'directory'?",
+            "archief: type: unknown sink type 'directry'; did you mean `directory`?",
         ),
-        ({"type": "directory"}, "archief: path: is required"),
-        ({"type": "directory", "path": "/a", "paht": 1}, "archief: paht: unknown key; did you mean 'path'?"),
+        ({"type": "directory"}, "archief: path: is missing; add it"),
+        ({"type": "directory", "path": "/a", "paht": 1}, "archief: paht: unknown key; did you mean `path`?"),
         (
             {"type": "directory", "path": "/a", "zzz": 1},
-            "archief: zzz: unknown key; known: breaker, concurrency, path, timeout",
+            "archief: zzz: unknown key; known are `breaker`, `concurrency`, `path`, `timeout`",
         ),
     ],
 )

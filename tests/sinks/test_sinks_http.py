@@ -402,7 +402,7 @@ async def test_a_probe_tells_what_is_wrong_at_the_other_side(
             "Authorization would be sent twice",
         ),
         ({"basic": {"username": "a:b", "password_file": "p"}}, "basic.username: is no user name"),
-        ({"hmac": {"secret": "x"}}, "hmac.secret_file: is required"),
+        ({"hmac": {"secret": "x"}}, "hmac.secret_file: is missing; add it"),
         ({"form": "manifest"}, 'form = "manifest" and links go together'),
         (
             {"form": "manifest", "links": {"url": "adapter", "secret_file": "s"}},

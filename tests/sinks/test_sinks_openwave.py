@@ -305,13 +305,13 @@ def test_it_takes_both_flows() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"basic": {"username": "stam"}}, "basic.password_file: is required"),
+        ({"basic": {"username": "stam"}}, "basic.password_file: is missing; add it"),
         (
             {"upload_url": "http://vth.example/upload", "plain": False},
             "upload_url: plain HTTP shows personal data",
         ),
         ({"withdrawal": "delete"}, "withdrawal: "),
-        ({"pdfs": True}, "pdfs: unknown key; did you mean 'pdf'?"),
+        ({"pdfs": True}, "pdfs: unknown key; did you mean `pdf`?"),
     ],
 )
 def test_an_option_that_is_wrong_is_said_with_its_fix(
