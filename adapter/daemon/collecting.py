@@ -9,14 +9,17 @@ from urllib.parse import urlsplit
 
 from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
 from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
+from adapter.observe import Metrics
 from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore
 from adapter.stam import (
     CollectSettings,
     DirectPaths,
     DsoSettings,
     LinkRules,
+    RequestObserver,
     VerzoekAfhandelen,
     dso_lane,
+    unobserved,
 )
 from adapter.work import Limits
 
@@ -41,6 +44,7 @@ class Sources:
     trust: TrustStore
     clock: Callable[[], datetime]
     revocation: Revocation = field(default_factory=Revocation.off)
+    metrics: Metrics | None = None
     _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
     _wide: dict[str, int] = field(init=False)
@@ -105,8 +109,20 @@ class Sources:
             self.clock,
             throttle,
             self._tokens(dso, access),
+            self._observer(authority),
         )
         return client, CollectSettings()
+
+    def _observer(self, authority: str) -> RequestObserver:
+        if self.metrics is None:
+            return unobserved
+        answers, seconds = self.metrics.dso_requests_total, self.metrics.dso_request_seconds.labels(authority)
+
+        def observe(outcome: str, took: float) -> None:
+            answers.labels(authority, outcome).inc()
+            seconds.observe(took)
+
+        return observe
 
     def _tokens(self, dso: DsoConfig, access: _Access) -> ClientCredentials | None:
         """Where access tokens come from: a host of its own, where no link may lead."""

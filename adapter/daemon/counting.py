@@ -1,16 +1,37 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""Counts what becomes of jobs, and how many wait."""
+"""Counts what becomes of jobs, how many wait and how long, and how late the event loop is."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import Histogram
+from sqlalchemy import Connection
 
 from adapter.observe import Metrics, get_logger
-from adapter.store import Database, Done, Job, JobOutcome, JobState, Park, StoreProblem, count_jobs
+from adapter.store import (
+    Database,
+    Done,
+    Job,
+    JobOutcome,
+    JobState,
+    Lane,
+    LaneLoad,
+    Park,
+    StoreProblem,
+    count_jobs,
+    lane_loads,
+    lanes,
+    last_accepted,
+)
+from adapter.work import Handler
 
 log = get_logger(__name__)
 
 _EVERY = 5.0
+_LAG_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +54,49 @@ class JobCounter:
         self.metrics.jobs_total.labels(kind=job.kind, outcome="lost").inc()
 
 
-async def watch_backlog(db: Database, metrics: Metrics, kinds: tuple[str, ...]) -> None:
+@dataclass(frozen=True, slots=True)
+class TimedHandler:
+    """A handler of jobs, of which each attempt is timed."""
+
+    handler: Handler
+    seconds: Histogram
+
+    async def __call__(self, job: Job) -> JobOutcome:
+        """Run the handler."""
+        with self.seconds.time():
+            return await self.handler(job)
+
+
+def watch_transactions(db: Database, metrics: Metrics) -> None:
+    """Time every transaction from now on."""
+    took = {name: metrics.store_transaction_seconds.labels(name) for name in ("read", "write")}
+    waited = {name: metrics.store_wait_seconds.labels(name) for name in took}
+
+    def observe(operation: str, wait: float, time: float) -> None:
+        waited[operation].observe(wait)
+        took[operation].observe(time)
+
+    db.observe = observe
+
+
+async def watch_loop(metrics: Metrics) -> None:
+    """Measure how late the event loop turns to what is due, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LAG_EVERY
+        await asyncio.sleep(_LAG_EVERY)
+        metrics.event_loop_lag_seconds.observe(max(0.0, loop.time() - due))
+
+
+async def recall_last_accepted(db: Database, metrics: Metrics, authorities: tuple[str, ...]) -> None:
+    """Show when each authority accepted its last business message, also before this daemon started."""
+    for authority, at in (await db.read(_last_accepted, authorities)).items():
+        metrics.last_accepted_timestamp_seconds.labels(authority).set(at.timestamp())
+
+
+async def watch_backlog(
+    db: Database, metrics: Metrics, kinds: tuple[str, ...], clock: Callable[[], datetime]
+) -> None:
     """Keep the gauges of waiting, running and parked jobs up to date, until cancelled."""
     gauges = {
         JobState.READY: metrics.jobs_waiting,
@@ -42,7 +105,7 @@ async def watch_backlog(db: Database, metrics: Metrics, kinds: tuple[str, ...]) 
     }
     while True:
         try:
-            counts = await db.read(count_jobs)
+            counts, loads, known = await db.read(_backlog)
         except StoreProblem as problem:
             log.warning(
                 "the backlog cannot be counted now", action="backlog.not_counted", reason=str(problem)
@@ -51,4 +114,35 @@ async def watch_backlog(db: Database, metrics: Metrics, kinds: tuple[str, ...]) 
             for state, gauge in gauges.items():
                 for kind in kinds:
                     gauge.labels(kind=kind).set(counts.get((kind, state), 0))
+            _show_lanes(metrics, loads, known, clock())
         await asyncio.sleep(_EVERY)
+
+
+def _last_accepted(conn: Connection, authorities: tuple[str, ...]) -> Mapping[str, datetime]:
+    found = {authority: last_accepted(conn, authority) for authority in authorities}
+    return {authority: at for authority, at in found.items() if at is not None}
+
+
+def _backlog(
+    conn: Connection,
+) -> tuple[Mapping[tuple[str, JobState], int], tuple[LaneLoad, ...], tuple[Lane, ...]]:
+    return count_jobs(conn), lane_loads(conn), lanes(conn)
+
+
+def _show_lanes(
+    metrics: Metrics, loads: tuple[LaneLoad, ...], known: tuple[Lane, ...], now: datetime
+) -> None:
+    """Show the lanes of now: of one that is empty nothing is said."""
+    for gauge in (metrics.lane_jobs, metrics.lane_oldest_seconds, metrics.lane_paused):
+        gauge.clear()
+    for lane in known:
+        if lane.paused:
+            metrics.lane_paused.labels(lane.name).set(1)
+    oldest: dict[tuple[str, str], datetime] = {}
+    for load in loads:
+        where = (load.authority, load.name)
+        metrics.lane_jobs.labels(*where, load.state).set(load.jobs)
+        if load.state is not JobState.PARKED:
+            oldest[where] = min(load.oldest, oldest.get(where, load.oldest))
+    for where, since in oldest.items():
+        metrics.lane_oldest_seconds.labels(*where).set(max(0.0, (now - since).total_seconds()))

@@ -330,10 +330,10 @@ class CrlFetcher:
         for source in self.sources:
             crl = self.list_of(source)
             ends = crl.next_update.timestamp() if crl is not None else 0
-            self.metrics.crl_next_update_seconds.labels(issuer=source.label).set(ends)
+            self.metrics.crl_next_update_timestamp_seconds.labels(issuer=source.label).set(ends)
             if crl is not None:
                 made = crl.this_update.timestamp()
-                self.metrics.crl_this_update_seconds.labels(issuer=source.label).set(made)
+                self.metrics.crl_this_update_timestamp_seconds.labels(issuer=source.label).set(made)
             if crl is not None and crl.is_expired(now):
                 self._say_once(
                     "crl.expired",

@@ -19,7 +19,14 @@ from adapter.admin import ApplicationApi, create_admin_app
 from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
-from adapter.daemon.counting import JobCounter, watch_backlog
+from adapter.daemon.counting import (
+    JobCounter,
+    TimedHandler,
+    recall_last_accepted,
+    watch_backlog,
+    watch_loop,
+    watch_transactions,
+)
 from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.expiry import Expiry
 from adapter.daemon.guests import GuestList
@@ -28,7 +35,7 @@ from adapter.daemon.listener_keys import ListenerKeys
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
-from adapter.daemon.reloading import EVERY, Reloader
+from adapter.daemon.reloading import EVERY, Reloader, say_loaded
 from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
@@ -160,7 +167,7 @@ class Daemon:
         _warn_about(config)
         trust = load_trust(config)
         revocation = await load_revocation(config, self._time)
-        maker = TenantMaker(self.materials.sink_types(), trust, self._time, revocation)
+        maker = TenantMaker(self.materials.sink_types(), trust, self._time, revocation, self.metrics)
         tenants = await self._make_tenants(maker)
         await asyncio.to_thread(_migrate, config)
         db = self.materials.open_database(config)
@@ -208,7 +215,7 @@ class Daemon:
         self._closing.push_async_callback(worker.stop, self.materials.grace)
         self._background(clock.watch(), "clock")
         self._background(registry.watch(), "registry")
-        self._background(watch_backlog(db, self.metrics, _KINDS), "backlog")
+        await self._measure(db, clock)
         self._background(
             RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock).work(), "retention"
         )
@@ -236,6 +243,14 @@ class Daemon:
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+
+    async def _measure(self, db: Database, clock: StoreClock) -> None:
+        """Measure what happens by itself from now on, and recall what did before."""
+        watch_transactions(db, self.metrics)
+        await recall_last_accepted(db, self.metrics, tuple(self.config.authorities))
+        say_loaded(self.metrics, clock(), whole=True)
+        self._background(watch_backlog(db, self.metrics, _KINDS, clock), "backlog")
+        self._background(watch_loop(self.metrics), "loop")
 
     def _keep_lists(
         self, revocation: Revocation, trust: TrustStore, chains: ChainsInUse
@@ -301,7 +316,12 @@ class Daemon:
         lanes = JoinedRooms((SinkRooms(tenants.sinks, limits.lane), SourceRooms(tenants)))
         return Worker(
             db,
-            {kind: Hosted(tenants, handler, kind in _WAITING) for kind, handler in handlers.items()},
+            {
+                kind: TimedHandler(
+                    Hosted(tenants, handler, kind in _WAITING), self.metrics.job_seconds.labels(kind)
+                )
+                for kind, handler in handlers.items()
+            },
             RetryPolicy(first=retries.first, max=retries.max, give_up=retries.give_up),
             clock=clock,
             limits=replace(limits, lanes=lanes),

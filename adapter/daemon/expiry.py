@@ -103,7 +103,7 @@ class Expiry:
         self._show()
 
     def _show(self) -> None:
-        gauge = self.metrics.certificate_not_after_seconds
+        gauge = self.metrics.certificate_not_after_timestamp_seconds
         soonest: dict[tuple[str, str], datetime] = {}
         for ending in self._endings:
             # that of an agreement, and our own, is shown as soon as it is in use

@@ -48,16 +48,28 @@ async def watch_load(db: Database, spool: Spool, state: Path, pressure: Pressure
             if number % _SPOOL_EVERY == 0:
                 size = await _size_of(spool, db)
                 metrics.spool_bytes.set(size)
+                await _show_disks(spool, state, metrics)
                 if pressure.room.spool_per_authority is not None:
                     size_of_each = await db.read(spooled_per_authority)
             free = await spool.free()
             if free is None:
-                free = (await asyncio.to_thread(shutil.disk_usage, state)).free
+                free = await _free(state)
             pressure.load = Load(backlog=backlog, spool=size, spool_of=size_of_each, free=free)
         except (StoreProblem, SQLAlchemyError, OSError) as problem:
             log.warning("the load cannot be measured now", action="load.not_measured", reason=str(problem))
         number += 1
         await asyncio.sleep(_EVERY)
+
+
+async def _free(directory: Path) -> int:
+    return (await asyncio.to_thread(shutil.disk_usage, directory)).free
+
+
+async def _show_disks(spool: Spool, state: Path, metrics: Metrics) -> None:
+    metrics.disk_free_bytes.labels("state").set(await _free(state))
+    free = await spool.free()
+    if free is not None:
+        metrics.disk_free_bytes.labels("spool").set(free)
 
 
 async def _size_of(spool: Spool, db: Database) -> int:

@@ -191,11 +191,13 @@ class Registry:
         for name in gone:
             self.metrics.forget_authority(name)
         for name, authority in self._snapshot.by_name.items():
+            self.metrics.know_authority(name)
+            self.metrics.agreements.labels(authority=name).set(len(authority.agreements))
             ends = [known.agreement.end for known in authority.agreements]
             if ends:
-                self.metrics.agreement_end_seconds.labels(authority=name).set(min(ends).timestamp())
+                self.metrics.agreement_end_timestamp_seconds.labels(authority=name).set(min(ends).timestamp())
             expiry = authority.keys.certificate.not_valid_after_utc
-            self.metrics.certificate_not_after_seconds.labels(authority=name, kind="own").set(
+            self.metrics.certificate_not_after_timestamp_seconds.labels(authority=name, kind="own").set(
                 expiry.timestamp()
             )
         log.info(

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -132,6 +132,7 @@ class Reloader:
         except Exception:  # the watch must outlive what nobody foresaw, as in a sink of somebody else
             log.exception("the authorities cannot be reloaded", action="configuration.reload_crashed")
             self.metrics.unexpected_errors_total.labels(kind="reload").inc()
+            self.metrics.configuration_loaded.set(0)
             return True
         if by_hand or not done.is_nothing:
             log.info(
@@ -287,6 +288,8 @@ class Reloader:
             self.metrics.authority_not_reloaded.remove(name)
         self._broken, self._refused = prepared.broken, prepared.refused
         main, restart = prepared.renewal.main, prepared.renewal.restart
+        say_loaded(self.metrics, self.maker.clock(), whole=not main and not prepared.broken)
+        self.metrics.configuration_needs_restart.set(bool(restart))
         if main and (by_hand or not set(main) <= set(self._said)):
             log.error(
                 "the configuration is wrong outside its authorities, and a restart would fail",
@@ -300,6 +303,13 @@ class Reloader:
                 keys=list(restart),
             )
         self._said = (*main, *restart)
+
+
+def say_loaded(metrics: Metrics, now: datetime, *, whole: bool) -> None:
+    """Show whether all of the configuration could be used when it was looked at."""
+    metrics.configuration_loaded.set(whole)
+    if whole:
+        metrics.configuration_loaded_timestamp_seconds.set(now.timestamp())
 
 
 def _look_again(files: Files, thorough: bool) -> Files:

@@ -156,11 +156,15 @@ class Deliverer:
 
     def _count(self, sink: ConfiguredSink, delivery: StoredDelivery, outcome: Outcome) -> None:
         """Tell the breaker of the sink; Permanent is a clear answer, and no sign that the sink ails."""
+        resting = self._metrics.sink_resting.labels(delivery.authority, delivery.sink)
         if not isinstance(outcome, Temporary):
+            resting.set(0)
             if sink.breaker.succeeded():
                 log.info("the sink works again", action="sink.works_again", sink=delivery.sink)
             return
-        if sink.breaker.failed(outcome.after if outcome.of_sink else None):
+        rests = sink.breaker.failed(outcome.after if outcome.of_sink else None)
+        resting.set(sink.breaker.until is not None)
+        if rests:
             log.warning(
                 "the sink is left in peace for a while; what is for it waits",
                 action="sink.left_in_peace",
@@ -194,6 +198,9 @@ class Deliverer:
                 error=str(stale),
             )
             return Done()
+        self._metrics.handling_seconds.labels(delivery.authority).observe(
+            (self._clock() - delivery.created_at).total_seconds()
+        )
         return Done(already_finished=True)
 
 

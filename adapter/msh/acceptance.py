@@ -86,6 +86,9 @@ class Acceptance:
             case Accepted():
                 await self._drop_unnamed(self.arrival.manifest_parts())
                 self.arrival.count("accepted")
+                self.arrival.metrics.last_accepted_timestamp_seconds.labels(self.arrival.known.authority).set(
+                    self.arrival.now.timestamp()
+                )
                 log.info(
                     "message accepted",
                     action="message.accepted",
@@ -137,4 +140,5 @@ class Acceptance:
     def _respond(self, exchange: Exchange, response: NewMessage | None) -> Answer:
         if response is None or not exchange.is_synchronous:
             return TAKEN
+        self.arrival.count_returned()
         return signal_answer(response.envelope)

@@ -97,3 +97,7 @@ class Arrival:
     def count(self, outcome: str) -> None:
         """Count what became of it."""
         self.metrics.received_total.labels(authority=self.known.authority, outcome=outcome).inc()
+
+    def count_returned(self) -> None:
+        """Count an acknowledgment that goes in the HTTP answer."""
+        self.metrics.acknowledgments_sent_total.labels(self.known.authority, "returned").inc()

@@ -89,7 +89,10 @@ class Endpoint:
         try:
             admit(peer, self.receiver.authorities(), test=self.receiver.test)
             await check_revocation(peer, self.receiver.revocation)
-            with self.pressure.request(peer.oin or peer.address):
+            with (
+                self.pressure.request(peer.oin or peer.address),
+                self.receiver.metrics.receive_seconds.time(),
+            ):
                 _check_soap_action(request)
                 incoming = await self.intake.take(request)
                 return await self.receiver.receive(peer, incoming)

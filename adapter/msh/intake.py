@@ -92,6 +92,11 @@ class IncomingMessage:
             digest.update(f"\n{part.content_id} {part.content.sha256 if part.content else '-'}".encode())
         return digest.hexdigest()
 
+    @property
+    def size(self) -> int:
+        """The octets of envelope and payloads, decoded."""
+        return len(self.envelope) + sum(part.content.size for part in self.parts if part.content)
+
     async def discard(self, spool: Spool) -> None:
         """Throw away what was spooled; for a message that is not kept."""
         for part in self.parts:

@@ -199,7 +199,9 @@ class Outbox:
 
     def _report(self, message: StoredMessage, endpoint: str, sent: Sent) -> None:
         outcome = "sent" if sent.is_taken else "failed"
-        self.metrics.sent_total.labels(authority=message.authority, outcome=outcome).inc()
+        self.metrics.sent_total.labels(message.authority, message.kind, outcome).inc()
+        if message.attempts:
+            self.metrics.sent_again_total.labels(message.authority, message.kind).inc()
         if message.kind is MessageKind.ACKNOWLEDGMENT:
             self.metrics.acknowledgments_sent_total.labels(authority=message.authority, outcome=outcome).inc()
         if sent.is_taken:
@@ -252,6 +254,7 @@ class Outbox:
 
     async def _after_request(self, job: Job, message: StoredMessage, sent: Sent) -> JobOutcome:
         if not sent.is_taken:
+            self._count_ping(message, "failed")
             return await self._end(job, message, MessageState.FAILED, str(sent))
         await self.db.write(_note_sent, message.id, self.clock())
         left = timedelta() if message.expires_at is None else message.expires_at - self.clock()
@@ -265,7 +268,13 @@ class Outbox:
         )
         reason = f"DeliveryFailure: {reason} ({severity})"
         log.error(f"{message.action} given up", action=f"{message.kind}.expired", reason=reason)
+        self.metrics.given_up_total.labels(message.authority, message.kind).inc()
+        self._count_ping(message, "unanswered")
         return await self._end(job, message, MessageState.EXPIRED, reason)
+
+    def _count_ping(self, message: StoredMessage, outcome: str) -> None:
+        if message.kind is MessageKind.PING:
+            self.metrics.pings_total.labels(message.authority, outcome).inc()
 
     async def _end(
         self, job: Job, message: StoredMessage, state: MessageState, reason: str | None

@@ -84,6 +84,7 @@ class Receiver:
             authorities = self.authorities()
             known = _find_agreement(authorities, envelope)
             admit_to(peer, known, test=self.test)
+            self.metrics.received_bytes_total.labels(known.authority).inc(incoming.size)
             if envelope.is_business:  # a signal makes the work less, not more
                 self.pressure.check_authority(known.authority)
         except BaseException:

@@ -43,6 +43,8 @@ class Repeats:
         if stored is None:
             return TAKEN
         if self.arrival.is_synchronous(exchange):
+            if stored.kind is MessageKind.ACKNOWLEDGMENT:
+                self.arrival.count_returned()
             return signal_answer(stored.envelope)
         await self.arrival.db.write(
             resend_response, stored.id, send_job(self.arrival.known), self.arrival.now

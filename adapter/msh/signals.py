@@ -160,6 +160,8 @@ class SignalDesk:
                 ref=request.message_id,
             )
             return
+        if request.kind is MessageKind.PING:
+            self.metrics.pings_total.labels(request.authority, state).inc()
         log.info(f"{request.action} {state}", action=action, ref=request.message_id, reason=reason)
 
     async def _our_message(self, kind: MessageKind | None) -> StoredMessage | None:

@@ -2,6 +2,7 @@
 
 """STAM: collecting a verzoek from Verzoek afhandelen, and asking for missed ones."""
 
+from adapter.stam.asking import RequestObserver, unobserved
 from adapter.stam.client import DsoSettings, VerzoekAfhandelen
 from adapter.stam.collect import Collector, CollectSettings, SinkFor, collect_job, deliver_job, dso_lane
 from adapter.stam.download import Downloaded
@@ -37,6 +38,7 @@ __all__ = [
     "Reconciliation",
     "References",
     "ReferencesProblem",
+    "RequestObserver",
     "SearchResult",
     "SearchSettings",
     "SinkFor",
@@ -48,4 +50,5 @@ __all__ = [
     "dso_lane",
     "judge",
     "read_references",
+    "unobserved",
 ]

@@ -4,6 +4,7 @@
 means. Whatever goes wrong is a FetchProblem.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from adapter.net import (
 from adapter.stam.problems import FetchProblem, status_problem
 
 MAX_ERROR: Final = 64 * 1024
+
+RequestObserver = Callable[[str, float], None]
+"""Who wants to know of each request how it was answered, and after how many seconds."""
 
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -63,6 +67,10 @@ class Request:
     may_be_page: bool = False
 
 
+def unobserved(_outcome: str, _seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class Asker:
     """Sends the requests of one authority.
 
@@ -72,6 +80,8 @@ class Asker:
         throttle: how fast; an answer 429 or 503 with Retry-After rests it.
         tokens: where access tokens come from; None to send none.
         clock: the time, for dates in Retry-After.
+        observe: told of each request what class of status was answered (``2xx``), or ``no_answer``, and after how
+            many seconds.
 
     """
 
@@ -82,12 +92,14 @@ class Asker:
         throttle: Throttle,
         tokens: ClientCredentials | None,
         clock: Callable[[], datetime],
+        observe: RequestObserver = unobserved,
     ) -> None:
         self.identity: Final = identity
         self._http: Final = http
         self._throttle: Final = throttle
         self._tokens: Final = tokens
         self._clock: Final = clock
+        self._observe: Final = observe
 
     @asynccontextmanager
     async def ask(self, request: Request) -> AsyncIterator[Response]:
@@ -125,6 +137,18 @@ class Asker:
 
     @asynccontextmanager
     async def _send(self, request: Request, token: str | None) -> AsyncIterator[Response]:
+        async with AsyncExitStack() as stack:
+            started = time.perf_counter()
+            outcome = "no_answer"
+            try:
+                response = await stack.enter_async_context(self._sent(request, token))
+                outcome = f"{response.status // 100}xx"
+            finally:
+                self._observe(outcome, time.perf_counter() - started)
+            yield response
+
+    @asynccontextmanager
+    async def _sent(self, request: Request, token: str | None) -> AsyncIterator[Response]:
         bearer = {"Authorization": f"Bearer {token}"} if token is not None else {}
         # Nothing compressed: a document is stored, digested and measured as DSO-LV serves it.
         own = {**self.identity.headers, **bearer, "Accept-Encoding": "identity"}

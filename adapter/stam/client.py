@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from adapter.net import ClientCredentials, HttpClient, Throttle
-from adapter.stam.asking import Asker, Identity, Request
+from adapter.stam.asking import Asker, Identity, Request, RequestObserver, unobserved
 from adapter.stam.download import Download, Downloaded
 from adapter.stam.integrity import Expected
 from adapter.stam.problems import FetchProblem
@@ -66,11 +66,15 @@ class VerzoekAfhandelen:
         clock: Callable[[], datetime],
         throttle: Throttle | None = None,
         tokens: ClientCredentials | None = None,
+        observe: RequestObserver = unobserved,
     ) -> None:
-        """Make a client that asks as fast as `throttle` lets it, with the access tokens of `tokens` where given."""
+        """Make a client that asks as fast as `throttle` lets it, with the access tokens of `tokens` where given.
+
+        `observe` is told of each request.
+        """
         identity = Identity(settings.oin, settings.oin_header, settings.api_key, settings.api_key_header)
         throttle = throttle or Throttle("Verzoek afhandelen")
-        self._asker: Final = Asker(http, identity, throttle, tokens, clock)
+        self._asker: Final = Asker(http, identity, throttle, tokens, clock, observe)
         self._paths: Final = Paths(settings.url, settings.parameters)
         self._search: Final = settings.search
         self._check_announced: Final = settings.check_announced

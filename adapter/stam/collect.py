@@ -139,7 +139,10 @@ class Collector:
     async def __call__(self, job: Job) -> JobOutcome:
         """Collect what is still missing, and say how it ended."""
         delivery = await self._db.read(get_delivery, job.subject)
-        with bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer, delivery=delivery.id):
+        with (
+            bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer, delivery=delivery.id),
+            self._metrics.collect_seconds.labels(delivery.authority).time(),
+        ):
             return await self._outcome(job, delivery)
 
     async def _outcome(self, job: Job, delivery: StoredDelivery) -> JobOutcome:

@@ -82,7 +82,16 @@ from adapter.store.jobs import (
     retry_job,
     unpark_jobs,
 )
-from adapter.store.lanes import Lane, LaneBacklog, lane_backlogs, lanes, pause_lane, resume_lane
+from adapter.store.lanes import (
+    Lane,
+    LaneBacklog,
+    LaneLoad,
+    lane_backlogs,
+    lane_loads,
+    lanes,
+    pause_lane,
+    resume_lane,
+)
 from adapter.store.leftovers import remove_leftovers
 from adapter.store.listed import ListedMessage, MessageChoice, list_messages
 from adapter.store.lock import daemon_is_running
@@ -103,6 +112,7 @@ from adapter.store.messages import (
     find_outgoing,
     get_message,
     insert_message,
+    last_accepted,
     message_payloads,
     note_attempt,
     set_message_state,
@@ -280,6 +290,7 @@ __all__ = [
     "JobState",
     "Lane",
     "LaneBacklog",
+    "LaneLoad",
     "LastPing",
     "LeaseLost",
     "ListedMessage",
@@ -393,7 +404,9 @@ __all__ = [
     "jobs_for",
     "keep_schedule",
     "lane_backlogs",
+    "lane_loads",
     "lanes",
+    "last_accepted",
     "list_audit",
     "list_certificate_overrides",
     "list_endpoint_overrides",

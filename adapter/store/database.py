@@ -11,6 +11,8 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from adapter.store.timing import TransactionObserver, unobserved
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -58,10 +60,15 @@ class Changes:
 
 
 class Database(ABC):
-    """A store of rows: runs functions over a connection, each in one transaction."""
+    """A store of rows: runs functions over a connection, each in one transaction.
+
+    `observe` is told of each that ended: ``read`` or ``write``, how many seconds it waited for its turn, and how many
+    it took.
+    """
 
     def __init__(self) -> None:
         self.changes: Final = Changes()
+        self.observe: TransactionObserver = unobserved
 
     @abstractmethod
     async def write(

@@ -4,11 +4,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from adapter.store.schema import job, lane
-from adapter.store.states import JobState
+from adapter.store.states import JobKind, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,17 @@ class LaneBacklog:
     paused: bool
     reason: str | None
     jobs: Mapping[JobState, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLoad:
+    """The jobs of a lane in one state: how many, and since when the oldest is there."""
+
+    name: str
+    authority: str
+    state: JobState
+    jobs: int
+    oldest: datetime
 
 
 def pause_lane(conn: Connection, name: str, reason: str) -> None:
@@ -60,6 +72,15 @@ def lane_backlogs(conn: Connection) -> tuple[LaneBacklog, ...]:
             jobs=counted.get(name, {}),
         )
         for name in sorted(counted.keys() | known.keys())
+    )
+
+
+def lane_loads(conn: Connection) -> tuple[LaneLoad, ...]:
+    """What is in each lane that has jobs. What comes again by a schedule is no backlog, and left out."""
+    query = select(job.c.lane, job.c.authority, job.c.state, func.count(), func.min(job.c.created_at))
+    query = query.where(job.c.kind != JobKind.RECONCILE)
+    return tuple(
+        LaneLoad(*row) for row in conn.execute(query.group_by(job.c.lane, job.c.authority, job.c.state))
     )
 
 

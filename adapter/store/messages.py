@@ -215,6 +215,22 @@ def messages_by_id(conn: Connection, row_ids: Collection[int]) -> dict[int, Stor
     return found
 
 
+def last_accepted(conn: Connection, authority: str) -> datetime | None:
+    """When the last business message of an authority came that was not refused; None where none is kept."""
+    query = (
+        select(message.c.created_at)
+        .where(
+            message.c.authority == authority,
+            message.c.direction == Direction.IN,
+            message.c.kind == MessageKind.BUSINESS,
+            message.c.state != MessageState.REFUSED,
+        )
+        .order_by(message.c.created_at.desc())
+        .limit(1)
+    )
+    return conn.execute(query).scalar()
+
+
 def find_messages(
     conn: Connection,
     *,

@@ -26,6 +26,7 @@ from adapter.store.listening import CHANNEL, Listener
 from adapter.store.lock import DaemonLock
 from adapter.store.postgres_errors import Trouble, is_commit_uncertain, trouble_of, unavailable, unknown
 from adapter.store.problems import StoreClosed
+from adapter.store.timing import timed
 
 log = get_logger(__name__)
 
@@ -115,7 +116,10 @@ class PostgresDatabase(Database):
         """
         while self._left:
             await asyncio.wait(self._left)
-        return await self._in_turn(self._write, lambda connection: function(connection, *args, **kwargs))
+        with timed(self.observe, "write") as turn:
+            return await self._in_turn(
+                self._write, turn(lambda connection: function(connection, *args, **kwargs))
+            )
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -126,7 +130,10 @@ class PostgresDatabase(Database):
             StoreUnavailable: the database cannot be reached.
 
         """
-        return await self._in_turn(self._read, lambda connection: function(connection, *args, **kwargs))
+        with timed(self.observe, "read") as turn:
+            return await self._in_turn(
+                self._read, turn(lambda connection: function(connection, *args, **kwargs))
+            )
 
     async def wait_for_change(self, timeout: float, since: int | None = None) -> None:  # noqa: ASYNC109
         """Return after the next commit that changes something; see `Database.wait_for_change`.

@@ -21,6 +21,7 @@ from adapter.store.database import Database
 from adapter.store.lock import DaemonLock
 from adapter.store.problems import StoreClosed
 from adapter.store.sqlite_errors import told_apart
+from adapter.store.timing import timed
 from adapter.store.writer import Writer, raw_connection
 
 P = ParamSpec("P")
@@ -99,8 +100,8 @@ class SqliteDatabase(Database):
 
         """
         self._check_open()
-        with told_apart(self._path):
-            return await self._writer.submit(lambda connection: function(connection, *args, **kwargs))
+        with told_apart(self._path), timed(self.observe, "write") as turn:
+            return await self._writer.submit(turn(lambda connection: function(connection, *args, **kwargs)))
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -112,8 +113,10 @@ class SqliteDatabase(Database):
 
         """
         self._check_open()
-        run = functools.partial(self._read, lambda connection: function(connection, *args, **kwargs))
-        with told_apart(self._path):
+        with told_apart(self._path), timed(self.observe, "read") as turn:
+            run = functools.partial(
+                self._read, turn(lambda connection: function(connection, *args, **kwargs))
+            )
             return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     async def tidy(self) -> bool:

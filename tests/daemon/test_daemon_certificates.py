@@ -228,7 +228,7 @@ async def test_what_ends_within_sixty_days_is_said_in_health_and_log_and_everyth
     }
 
     async def is_shown() -> bool:
-        shown = hosting.daemon.metrics.certificate_not_after_seconds.collect()
+        shown = hosting.daemon.metrics.certificate_not_after_timestamp_seconds.collect()
         return everything == {(s.labels["authority"], s.labels["kind"]) for one in shown for s in one.samples}
 
     await until(is_shown)

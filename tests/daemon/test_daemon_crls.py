@@ -357,10 +357,10 @@ async def test_a_chain_that_nobody_shows_any_more_is_forgotten(stand: Stand, ser
     stand.flaw()
     await stand.pass_time()
     label = stand.source("TSP").label
-    assert stand.value("crl_next_update_seconds", issuer=label) is not None
+    assert stand.value("crl_next_update_timestamp_seconds", issuer=label) is not None
     await stand.pass_time(timedelta(days=3))
     assert stand.fetcher.sources == ()
-    assert stand.value("crl_next_update_seconds", issuer=label) is None
+    assert stand.value("crl_next_update_timestamp_seconds", issuer=label) is None
 
 
 async def test_the_age_of_a_list_is_in_the_metrics(stand: Stand, server: CrlServer) -> None:
@@ -368,8 +368,8 @@ async def test_the_age_of_a_list_is_in_the_metrics(stand: Stand, server: CrlServ
     stand.flaw()
     label = stand.source("TSP").label
     await stand.pass_time()
-    assert stand.value("crl_this_update_seconds", issuer=label) == (NOW - HOUR).timestamp()
-    assert stand.value("crl_next_update_seconds", issuer=label) == (NOW + HOUR).timestamp()
+    assert stand.value("crl_this_update_timestamp_seconds", issuer=label) == (NOW - HOUR).timestamp()
+    assert stand.value("crl_next_update_timestamp_seconds", issuer=label) == (NOW + HOUR).timestamp()
     assert stand.value("crl_fetches_total", issuer=label, outcome="fetched") == 1
 
 

@@ -428,7 +428,7 @@ def base64_of(certificate: Certificate) -> str:
 
 def certificates(hosting: Hosting) -> set[str]:
     """The authorities of whose certificate the metrics say when it ends."""
-    family = next(iter(hosting.daemon.metrics.certificate_not_after_seconds.collect()))
+    family = next(iter(hosting.daemon.metrics.certificate_not_after_timestamp_seconds.collect()))
     return {sample.labels["authority"] for sample in family.samples}
 
 

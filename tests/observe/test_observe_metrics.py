@@ -14,7 +14,7 @@ def test_every_metric_of_ours_has_help_text_and_the_prefix() -> None:
 
 
 def test_the_version_is_shown() -> None:
-    assert 'stam_adapter_build_info{version="1.2"} 1.0' in Metrics("1.2").render().decode()
+    assert 'version="1.2"} 1.0' in Metrics("1.2").render().decode()
 
 
 def test_two_adapters_in_one_process_count_apart() -> None:
