@@ -2,10 +2,14 @@
 
 """What all tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapter.pki import throwaway
+from tests.keys import UsedKeys
 from tests.postgresql import postgres_url, postgresql
 from tests.road import impatient, road
 from tests.s3 import bucket, s3_server
@@ -31,6 +35,24 @@ LONG = (
     "tests/store/",
 )
 """Parts of the names of tests that take long, the longest first."""
+
+
+_keys = UsedKeys(throwaway._new_key)
+throwaway._new_key = _keys  # type: ignore[assignment]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """What a test makes keys for is its own, unless it is a fixture that others share."""
+    _keys.begin()
+    with _keys.within(is_shared=False):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+    with _keys.within(is_shared=fixturedef.scope != "function"):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,22 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""The daemon of one host, as a process of its own that can be started and killed many times in a minute.
-
-A process that has imported everything already is forked at each start, which saves most of the second that a start
-takes; for what happens from there on it is like any other.
-"""
+"""The daemon of one host, as a process of its own that is started and killed."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
-import sys
 from asyncio.subprocess import Process
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import cast
 
 from adapter.cli.run import run_daemon
 from adapter.simulator import AdapterEnded, AdapterProcess, World
 from tests.e2e.killable import LEASE, KillSwitch, materials
+from tests.forked import fork
 
 NEVER = "none"
 LEASE_SECONDS = 2.0
-
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["adapter.cli.run", "tests.e2e.killable"])
 
 
 class Crashed(Exception):
@@ -45,9 +36,8 @@ class Host:
 
     def start(self, point: str = NEVER) -> None:
         """Start the daemon, which kills itself at a point; it is not ready yet."""
-        process = _forking.Process(target=_run, args=(self.world.config, self.world.adapter_log, point))
-        process.start()
-        self.adapter = AdapterProcess(self.world, cast(Process, _Forked(process)))
+        process = fork(self.world.adapter_log, _run, self.world.config, point)
+        self.adapter = AdapterProcess(self.world, cast(Process, process))
 
     async def until_ready(self) -> None:
         """Wait until the daemon is ready. Raises AdapterEnded where it ends before that."""
@@ -98,35 +88,7 @@ class Host:
         return self.adapter
 
 
-class _Forked:
-    """A forked process as asyncio has processes."""
-
-    def __init__(self, process: ForkServerProcess) -> None:
-        self._process = process
-        self.pid = process.pid
-        self.terminate = process.terminate
-        self.kill = process.kill
-
-    @property
-    def returncode(self) -> int | None:
-        return self._process.exitcode
-
-    async def wait(self) -> int | None:
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._process.sentinel, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(self._process.sentinel)
-        self._process.join()
-        return self._process.exitcode
-
-
-def _run(config: Path, log: Path, point: str) -> None:
+def _run(config: Path, point: str) -> None:
     """What the process does."""
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), sys.stdout.fileno())
-        os.dup2(file.fileno(), sys.stderr.fileno())
     os.environ[LEASE] = str(LEASE_SECONDS)
     run_daemon(config, materials(KillSwitch(point, config.parent / "trace")))

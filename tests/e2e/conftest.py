@@ -5,11 +5,12 @@
 import asyncio
 import hashlib
 import json
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,8 +27,9 @@ from adapter.simulator import (
     make_verzoek,
     verzoeknummer,
 )
+from tests.e2e import killable
+from tests.forked import fork
 
-KILLABLE = Path(__file__).with_name("killable.py")
 DEATH = 30.0
 CHAIN = 60.0
 
@@ -55,14 +57,15 @@ class Adapter:
         return self.world.adapter_log.read_text(errors="replace")
 
     async def start(self, point: str = "none") -> None:
-        await self._start(str(KILLABLE), str(self.world.config), point, str(self.trace))
+        process = fork(self.world.adapter_log, killable.run, self.world.config, point, self.trace)
+        await self._until_ready(AdapterProcess(self.world, cast(Process, process)))
 
     async def run(self) -> None:
         """Start the daemon as it is, without a kill switch and with every type of sink."""
-        await self._start()
+        await self._until_ready(await AdapterProcess.start(self.world))
 
-    async def _start(self, *arguments: str) -> None:
-        self.process = await AdapterProcess.start(self.world, *arguments)
+    async def _until_ready(self, process: AdapterProcess) -> None:
+        self.process = process
         try:
             await self.process.until_ready()
         except AdapterEnded as problem:

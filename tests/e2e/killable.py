@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""The daemon with a kill switch: `python killable.py CONFIG POINT TRACE`.
+"""The daemon with a kill switch, as a process that a test forks.
 
 Store, spool and disk of the sink are wrapped; each of their steps has a label, `<label>#<n>` at its n-th time. The
 process kills itself at POINT (`none` for never), or hangs there for ever (`hang:POINT`), and appends every label it
@@ -10,7 +10,6 @@ passes to TRACE. The product has no switch for this: it is all here.
 import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -188,6 +187,6 @@ def materials(switch: KillSwitch) -> Materials:
     )
 
 
-if __name__ == "__main__":
-    config_path, kill_point, trace_path = sys.argv[1:4]
-    run_daemon(Path(config_path), materials(KillSwitch(kill_point, Path(trace_path))))
+def run(config: Path, point: str, trace: Path) -> None:
+    """Be the daemon, until its end or the point."""
+    run_daemon(config, materials(KillSwitch(point, trace)))

@@ -123,9 +123,13 @@ def materials(orders: Orders) -> Materials:
     return Materials(sink_types=sinks, clock=clock, timing=Timing(lease=lease))
 
 
-if __name__ == "__main__":
-    config_path, orders_path = sys.argv[1:3]
+def run(config: Path, orders: Path) -> None:
+    """Be the daemon, until its end."""
     try:
-        run_daemon(Path(config_path), materials(Orders(Path(orders_path))))
+        run_daemon(config, materials(Orders(orders)))
     except typer.Exit as end:  # as the command line does
         sys.exit(end.exit_code)
+
+
+if __name__ == "__main__":
+    run(*map(Path, sys.argv[1:3]))

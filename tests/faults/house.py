@@ -3,12 +3,13 @@
 """What the tests of faults share: a chain with a daemon that can be disturbed, and the comparison at its end."""
 
 import asyncio
+import contextlib
 import json
 import shutil
+import sqlite3
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,10 +47,11 @@ from tests.chaos.checker import (
     read_sqlite,
 )
 from tests.e2e.conftest import until
+from tests.faults import faulty
 from tests.faults.faulty import Orders
+from tests.forked import Forked, fork
 
 START = 30.0
-FAULTY = Path(__file__).with_name("faulty.py")
 
 Rows = list[tuple[Any, ...]]
 
@@ -63,7 +65,7 @@ class FaultyAdapter:
 
     world: World
     prefix: tuple[str, ...] = ()
-    process: asyncio.subprocess.Process | None = None
+    process: asyncio.subprocess.Process | Forked | None = None
     orders: Orders = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,8 +78,11 @@ class FaultyAdapter:
 
     async def launch(self) -> None:
         """Start it, and do not wait for what becomes of it."""
-        orders = str(self.world.directory / "orders")
-        command = (*self.prefix, sys.executable, str(FAULTY), str(self.world.config), orders)
+        orders = self.world.directory / "orders"
+        if not self.prefix:
+            self.process = fork(self._log, faulty.run, self.world.config, orders)
+            return
+        command = (*self.prefix, sys.executable, faulty.__file__, str(self.world.config), str(orders))
         with self._log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
 
@@ -218,9 +223,11 @@ class FaultyChain:
         """What the store says now, asked beside the daemon."""
         if self.store != "sqlite":
             return await _rows_of_postgresql(self.store, query)
-        # in a process of its own: the database may be on a disk that only those with its prefix have
-        command = (*self.adapter.prefix, sys.executable, "-I", "-c", _READER)
         path = str(self.state / "stam-adapter.db")
+        if not self.adapter.prefix:
+            return await asyncio.to_thread(_rows_of_sqlite, path, query)
+        # in a process of its own: the database is on a disk that only those with its prefix have
+        command = (*self.adapter.prefix, sys.executable, "-I", "-c", _READER)
         reader = await asyncio.create_subprocess_exec(*command, path, query, stdout=asyncio.subprocess.PIPE)
         said, _ = await reader.communicate()
         assert reader.returncode == 0
@@ -320,6 +327,11 @@ json.dump(rows, sys.stdout)
 """
 
 
+def _rows_of_sqlite(path: str, query: str) -> Rows:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()
+
+
 async def _rows_of_postgresql(url: str, query: str) -> Rows:
     connection = await asyncpg.connect(url)
     try:
@@ -328,7 +340,7 @@ async def _rows_of_postgresql(url: str, query: str) -> Rows:
         await connection.close()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def running_chain(
     directory: Path,
     authorities: Sequence[str] = ("voorbeeldstad",),

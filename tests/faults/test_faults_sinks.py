@@ -25,6 +25,17 @@ def options() -> str:
     return '\n[limits]\ndelivery_time = "1s"\n'
 
 
+@pytest.fixture
+def chain(chain: FaultyChain) -> FaultyChain:
+    """A chain whose sinks are not left in peace for long."""
+    text = chain.world.config.read_text().replace('max = "1m"', 'max = "1s"')
+    kind = 'type = "directory"\n'
+    assert kind in text
+    rest = 'breaker = { rest = "1s", longest = "1s" }\n'
+    chain.world.config.write_text(text.replace(kind, f"{kind}{rest}"))
+    return chain
+
+
 async def announced(chain: FaultyChain, number: int, name: str = "ziekestad") -> Announced:
     authority = next(one for one in chain.world.authorities if one.name == name)
     verzoek = chain.one(number, authority=authority)

@@ -169,7 +169,7 @@ _parse_once = functools.cache(parse_cpa)
 def keys_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading keys and CPAs takes a while, and every daemon here reads the same ones; elsewhere their files change."""
     monkeypatch.setattr("adapter.config.key_files.load_key_pair", _load_once)
-    for module in ("adapter.daemon.registry", "adapter.authorities.snapshot"):
+    for module in ("adapter.daemon.registry", "adapter.authorities.snapshot", "adapter.simulator.world"):
         monkeypatch.setattr(f"{module}.parse_cpa", _parse_once)
 
 
