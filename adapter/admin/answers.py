@@ -14,8 +14,8 @@ from adapter.store import SpoolUnavailable, StoreUnavailable
 
 log = get_logger(__name__)
 
-ErrorForm = Callable[[int, Mapping[str, str]], web.Response]
-"""Makes the answer to an error of its status and the headers to keep."""
+ErrorForm = Callable[[web.Request, int, Mapping[str, str]], web.Response]
+"""Makes the answer to an error, from the request, its status and the headers to keep."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -49,7 +49,7 @@ def answer_errors(metrics: Metrics, form: ErrorForm) -> Middleware:
         except web.HTTPError as error:
             # 405 says in Allow what is possible; the text of aiohttp would repeat the path.
             kept = {str(name): error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            return form(error.status, kept)
+            return form(request, error.status, kept)
         except web.HTTPException:
             raise
         except (StoreUnavailable, SpoolUnavailable) as problem:
@@ -59,11 +59,11 @@ def answer_errors(metrics: Metrics, form: ErrorForm) -> Middleware:
                 path=request.path,
                 reason=str(problem),
             )
-            return form(HTTPStatus.SERVICE_UNAVAILABLE, {})
+            return form(request, HTTPStatus.SERVICE_UNAVAILABLE, {})
         except Exception:
             # Whatever a handler did not foresee must not show its innards to the caller.
             note_unexpected(metrics, request, "could not answer a request on the admin listener")
-            return form(HTTPStatus.INTERNAL_SERVER_ERROR, {})
+            return form(request, HTTPStatus.INTERNAL_SERVER_ERROR, {})
 
     return middleware
 
@@ -74,12 +74,12 @@ def note_unexpected(metrics: Metrics, request: web.Request, event: str) -> None:
     metrics.unexpected_errors_total.labels(kind="admin").inc()
 
 
-def error_as_json(status: int, headers: Mapping[str, str]) -> web.Response:
+def error_as_json(_request: web.Request, status: int, headers: Mapping[str, str]) -> web.Response:
     """An error as `{"error": …}`."""
     return web.json_response({"error": _phrase(status)}, status=status, headers=headers)
 
 
-def error_as_text(status: int, headers: Mapping[str, str]) -> web.Response:
+def error_as_text(_request: web.Request, status: int, headers: Mapping[str, str]) -> web.Response:
     """An error as plain text."""
     return web.Response(text=_phrase(status), status=status, headers=headers)
 

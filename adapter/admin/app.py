@@ -7,16 +7,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 
 from adapter.admin.answers import answer_errors, error_as_json, harden
+from adapter.admin.auth import load_users
+from adapter.admin.budget import Budget
 from adapter.admin.calls import ApplicationApi
+from adapter.admin.endings import Ending
+from adapter.admin.guard import Gate
 from adapter.admin.health import Health, ReadyCheck
 from adapter.admin.links import FileLinks
+from adapter.admin.pages import Live, StatusPage, add_pages, error_for_people, read_theme
 from adapter.admin.rest import BASE, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
 from adapter.sinks import LINKS_PATH
 
 __all__ = ["ReadyCheck", "create_admin_app"]
 
-_MAX_BODY = 64 * 1024  # the API reads its bodies with limits of its own; nothing else takes one
+_MAX_BODY = 64 * 1024  # the API reads its bodies with limits of its own; forms are smaller than this
 
 
 def create_admin_app(
@@ -25,24 +30,45 @@ def create_admin_app(
     metrics: Metrics,
     api: ApplicationApi | None = None,
     warnings: Callable[[], Sequence[str]] = tuple,
+    endings: Callable[[], Sequence[Ending]] = tuple,
+    live: Live | None = None,
 ) -> web.Application:
     """The application: `GET /health/live`, `GET /health/ready` and `GET /metrics`, open to whoever reaches
-    the listener; and, where its parts are given, the application API for the users of the configuration, and the files
-    that sinks give signed links to.
+    the listener; and, where its parts are given, the status page and the application API for the users of the
+    configuration, and the files that sinks give signed links to.
 
     `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
-    fails. `warnings` are said beside the answer, and change nothing about it. Raises ConfigProblem where the token of
-    a user cannot be used.
+    fails. `warnings` are said beside the answer, and change nothing about it. `endings` is what the status page shows
+    of what ends one day, and `live` tells open pages of changes, while its `watch` runs. Raises ConfigProblem where the
+    token of a user, or the house style, cannot be used.
     """
-    app = web.Application(middlewares=[answer_errors(metrics, error_as_json)], client_max_size=_MAX_BODY)
-    app.on_response_prepare.append(harden)
     health = Health(checks, metrics, warnings=warnings)
+    if api is None:
+        app = web.Application(middlewares=[answer_errors(metrics, error_as_json)], client_max_size=_MAX_BODY)
+    else:
+        theme = api.config().admin.theme
+        status = StatusPage(
+            health, live or Live(api.db), endings, read_theme(theme) if theme is not None else None
+        )
+        app = _create_app_for_users(api, status)
+    app.on_response_prepare.append(harden)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", _metrics_handler(metrics))
-    if api is not None:
-        app.router.add_get(f"{LINKS_PATH}{{token}}", FileLinks(api).get, allow_head=False)
-        app.add_subapp(BASE, create_api_app(api))
+    return app
+
+
+def _create_app_for_users(api: ApplicationApi, status: StatusPage) -> web.Application:
+    """The application with what users and those with a link may ask."""
+    config = api.config()
+    gate = Gate(
+        load_users(config.admin.users, strict=config.environment.guards_keys), Budget(config.admin.rate)
+    )
+    errors = answer_errors(api.metrics, error_for_people(api, status))
+    app = web.Application(middlewares=[errors], client_max_size=_MAX_BODY)
+    app.router.add_get(f"{LINKS_PATH}{{token}}", FileLinks(api).get, allow_head=False)
+    app.add_subapp(BASE, create_api_app(api, gate))
+    add_pages(app, api, gate, status)
     return app
 
 

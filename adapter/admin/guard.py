@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""What stands before every call of the application API: who calls, and whether the role allows it."""
+"""What stands before every call of the application API and every page: who calls, and whether the role allows it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -35,8 +35,19 @@ log = get_logger(__name__)
 
 _CALL: Final = web.RequestKey("call", Call)
 
+_SUBJECTS: Final = ("messageId", "cpaId", "source", "verzoeknummer", "lane")
+"""The variables of paths that name what a call is about."""
+
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 """Handles a call of a user whose role allows it. Raises Refused."""
+
+Refusal = Callable[[web.Request, int, str], web.Response]
+"""Makes the answer to a request that is refused, from its status and a text for the caller."""
+
+
+def refused_as_text(_request: web.Request, status: int, text: str) -> web.Response:
+    """A refusal for software."""
+    return web.Response(status=status, text=text)
 
 
 @dataclass(slots=True)
@@ -50,8 +61,13 @@ class Gate:
     """Failed logins that the audit trail gets: a flood of them must not fill the store. Every one is in the log."""
 
 
-def identify(api: ApplicationApi, gate: Gate) -> Middleware:
-    """A middleware that lets nobody through but the users."""
+def identify(
+    api: ApplicationApi,
+    gate: Gate,
+    refuse: Refusal = refused_as_text,
+    is_foreign: Callable[[web.BaseRequest], bool] = is_cross_site,
+) -> Middleware:
+    """A middleware that lets nobody through but the users, and no request that `is_foreign`."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -60,34 +76,36 @@ def identify(api: ApplicationApi, gate: Gate) -> Middleware:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         name = _known_name(gate.users, authorization)
         if (wait := gate.failed.wait(address, name, now)) is not None:
-            return _too_many("too many failed logins; wait", wait)
-        if is_cross_site(request):
+            return _too_many(refuse(request, 429, "too many failed logins; wait"), wait)
+        if is_foreign(request):
             api.metrics.refused_total.labels(reason="admin_cross_site").inc()
             log.warning("a call from another site", action="admin.cross_site", address=address)
-            return web.Response(status=403, text="not from another site")
+            return refuse(request, 403, "not from another site")
         try:
             user = gate.users.authenticate(authorization, _certificate(request))
         except NotAuthenticated as problem:
             gate.failed.note(address, name, now)
             await _note_failed(api, gate, address, name, str(problem))
-            return _challenge()
+            return _challenge(refuse(request, 401, "log in"))
         if user is None:
-            return _challenge()
+            return _challenge(refuse(request, 401, "log in"))
         gate.failed.succeeded(address, user.name)
         if (wait := gate.requests.take(user.name, now)) is not None:
             api.metrics.refused_total.labels(reason="admin_rate").inc()
-            return _too_many("too many requests; wait", wait)
+            return _too_many(refuse(request, 429, "too many requests; wait"), wait)
         request[_CALL] = Call(api, request, user, address, user.scope(api.authorities(), Role.LOOK))
         return await handler(request)
 
     return middleware
 
 
-def guarded(role: Role, audited: Audited | None, answer: Answer) -> Handler:
+def guarded(
+    role: Role, audited: Audited | None, answer: Answer, refuse: Refusal = refused_as_text
+) -> Handler:
     """The handler of a route for which a role is needed: the one place where roles are looked at.
 
     The call gets the authorities for which the user has the role; who has it for none is refused. What is refused is
-    answered as text, and in the audit trail.
+    in the audit trail.
     """
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -99,7 +117,7 @@ def guarded(role: Role, audited: Audited | None, answer: Answer) -> Handler:
         except Refused as refused:
             if audited is not None or refused.status == HTTPStatus.FORBIDDEN:
                 await call.audit(_unsuccessful(call, AuditOutcome.REFUSED, refused.status))
-            return web.Response(status=refused.status, text=refused.text)
+            return refuse(request, refused.status, refused.text)
         except (StoreUnavailable, StoreClosed):
             raise  # the trail is where the store is
         except Exception:
@@ -108,6 +126,11 @@ def guarded(role: Role, audited: Audited | None, answer: Answer) -> Handler:
             raise
 
     return handler
+
+
+def caller(request: web.Request) -> Call | None:
+    """The call of the user who makes a request; None before somebody was let through."""
+    return request.get(_CALL)
 
 
 def require(call: Call, role: Role) -> None:
@@ -120,7 +143,7 @@ def require(call: Call, role: Role) -> None:
 def _unsuccessful(call: Call, outcome: AuditOutcome, status: int) -> AuditEntry:
     """What was asked, by the variable in the path: a body may hold anything."""
     path = call.request.match_info
-    subject = path.get("messageId") or path.get("cpaId") or path.get("source")
+    subject = next((path[name] for name in _SUBJECTS if path.get(name)), None)
     return call.entry(subject, outcome=outcome, status=status)
 
 
@@ -154,13 +177,12 @@ def _certificate(request: web.Request) -> x509.Certificate | None:
     return peer_certificate(transport.get_extra_info("ssl_object")) if transport is not None else None
 
 
-def _too_many(text: str, wait: timedelta) -> web.Response:
-    headers = {hdrs.RETRY_AFTER: str(ceil(wait.total_seconds()))}
-    return web.Response(status=429, text=text, headers=headers)
+def _too_many(response: web.Response, wait: timedelta) -> web.Response:
+    response.headers[hdrs.RETRY_AFTER] = str(ceil(wait.total_seconds()))
+    return response
 
 
-def _challenge() -> web.Response:
-    response = web.Response(status=401, text="log in")
+def _challenge(response: web.Response) -> web.Response:
     for challenge in CHALLENGES:
         response.headers.add(hdrs.WWW_AUTHENTICATE, challenge)
     return response

@@ -40,13 +40,17 @@ class Health:
 
     async def ready(self, _request: web.Request) -> web.Response:
         """200 when no check has a reason against it, else 503 with all reasons; warnings of what is to come beside."""
-        answers = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
-        reasons = [reason for answer in answers for reason in answer]
+        reasons = await self.reasons()
         coming = list(self._warnings())
         beside = {"warnings": coming} if coming else {}
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons, **beside}, status=503)
         return web.json_response({"status": "ready", "reasons": [], **beside})
+
+    async def reasons(self) -> list[str]:
+        """Why it is not ready, one sentence per reason; nothing when it is."""
+        answers = await asyncio.gather(*(self._ask(name, check) for name, check in self._checks.items()))
+        return [reason for answer in answers for reason in answer]
 
     async def _ask(self, name: str, check: ReadyCheck) -> list[str]:
         try:

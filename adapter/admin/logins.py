@@ -95,6 +95,19 @@ def is_cross_site(request: web.BaseRequest) -> bool:
     return origin is not None and origin.partition("://")[2] != request.headers.get(hdrs.HOST)
 
 
+def is_cross_site_action(request: web.BaseRequest) -> bool:
+    """Whether another site made a browser send this request for more than to go to a page, as by a link in a mail.
+
+    Going to a page changes nothing, and the other site sees nothing of it: it cannot be framed.
+    """
+    follows_link = (
+        request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+    return is_cross_site(request) and not follows_link
+
+
 def _key(address: str) -> str:
     try:
         parsed = ip_address(address.partition("%")[0])

@@ -283,12 +283,15 @@ class AdminTlsConfig(TlsConfig):
 
 
 class AdminConfig(Section):
-    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make."""
+    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make,
+    ``theme`` a style sheet that is laid over that of the status page.
+    """
 
     listen: Address = Listen("127.0.0.1", 8080)
     trusted_proxies: tuple[Network, ...] = ()
     tls: AdminTlsConfig | None = None
     rate: Rate = 100.0
+    theme: ConfigPath | None = None
     users: tuple[AdminUser, ...] = ()
 
 

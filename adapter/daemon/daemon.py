@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapter.admin import ApplicationApi, create_admin_app
+from adapter.admin import ApplicationApi, Live, create_admin_app
 from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
@@ -379,8 +379,14 @@ class Daemon:
         self._renew_keys(listener)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi, expiry: Expiry) -> None:
+        live = Live(api.db)
         app = create_admin_app(
-            checks=readiness.checks(), metrics=self.metrics, api=api, warnings=expiry.warnings
+            checks=readiness.checks(),
+            metrics=self.metrics,
+            api=api,
+            warnings=expiry.warnings,
+            endings=expiry.endings,
+            live=live,
         )
         admin = self.config.admin
         listener = Listener(
@@ -394,6 +400,7 @@ class Daemon:
         self._closing.push_async_callback(listener.close)
         trust = load_client_trust(self.config)
         self.admin_port = await listener.open(app, admin.tls, trust)
+        self._background(live.watch(), "live")
         self._background(expiry.watch(), "expiry")
         self._renew_keys(listener)
 

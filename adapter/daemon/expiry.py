@@ -8,10 +8,11 @@ A new certificate takes weeks to get, and a new CPA weeks to agree (LCY-03, LCY-
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from adapter.admin import WARNING, Ending
 from adapter.authorities import Authorities
 from adapter.config import AuthorityConfig, Config, KeyFiles
 from adapter.daemon.listener_keys import ListenerKeys
@@ -22,31 +23,11 @@ from cpa import CpaError
 
 log = get_logger(__name__)
 
-WARNING: Final = timedelta(days=60)
-"""How long before an end it is said."""
-
 _EVERY: Final = 5.0
 """Seconds between two looks at whether anything changed."""
 
 _NOBODY: Final = ""
 """The authority of what belongs to all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Something that ends: a certificate, or (`kind` agreement) a CPA; `authority` is empty for what serves all."""
-
-    kind: str
-    authority: str
-    what: str
-    end: datetime
-
-    def warning(self, now: datetime) -> str:
-        """The sentence for an operator."""
-        whose = f"authority {self.authority}: " if self.authority else ""
-        days = (self.end - now).days
-        when = f"ends in {days} days" if self.end > now else "has ended"
-        return f"{whose}{self.kind} {self.what} {when} ({self.end:%Y-%m-%d}); get a successor and install it"
 
 
 @dataclass(slots=True)
@@ -68,6 +49,10 @@ class Expiry:
         """What ends within 60 days, or has ended, one sentence each, the soonest first."""
         now = self.clock()
         return [ending.warning(now) for ending in self._endings if ending.end <= now + WARNING]
+
+    def endings(self) -> tuple[Ending, ...]:
+        """Everything that ends one day, the soonest first."""
+        return self._endings
 
     async def watch(self) -> None:
         """Keep metrics up to date, and warn once a day, until cancelled."""

@@ -234,7 +234,7 @@ from adapter.store.states import (
     MessageState,
     Origin,
 )
-from adapter.store.timeline import Event, add_event, events_for
+from adapter.store.timeline import Event, LatestChanges, add_event, events_for, latest_changes
 from adapter.store.trail import AuditEntry, AuditFilter, add_audit, change_audited, find_audit, list_audit
 from adapter.store.urls import shown_url
 
@@ -292,6 +292,7 @@ __all__ = [
     "LaneBacklog",
     "LaneLoad",
     "LastPing",
+    "LatestChanges",
     "LeaseLost",
     "ListedMessage",
     "Loss",
@@ -407,6 +408,7 @@ __all__ = [
     "lane_loads",
     "lanes",
     "last_accepted",
+    "latest_changes",
     "list_audit",
     "list_certificate_overrides",
     "list_endpoint_overrides",

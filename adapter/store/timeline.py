@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, Connection, Insert, Row, Text, bindparam, insert, or_, select
+from sqlalchemy import JSON, Connection, Insert, Row, Text, bindparam, func, insert, or_, select
 
 from adapter.store.columns import RowId, UtcDateTime
 from adapter.store.schema import delivery, message, timeline
@@ -31,6 +31,14 @@ class Event:
     cpa_id: str | None = None
     verzoeknummer: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestChanges:
+    """What happened lately: `last` is how far was looked; a change is an authority, and the names of its subject."""
+
+    last: int
+    changes: frozenset[tuple[str, frozenset[str]]] = frozenset()
 
 
 _COLUMNS: Final = tuple(column.name for column in fields(Event))
@@ -114,6 +122,22 @@ def events_for(
         query = query.where(timeline.c.action.in_(actions))
     rows = conn.execute(query.order_by(timeline.c.id.desc()).limit(limit)).all()
     return [_event(row) for row in reversed(rows)]
+
+
+def latest_changes(conn: Connection, after: int | None, limit: int = 500) -> LatestChanges:
+    """Look what happened behind the line `after`, the last `limit` lines of it; None only says where the end is.
+
+    What another process writes at this moment may be passed over: this is for hints, not for work.
+    """
+    newest = conn.execute(select(func.max(timeline.c.id))).scalar_one() or 0
+    if after is None or newest <= after:
+        return LatestChanges(newest)
+    columns = (timeline.c.authority, timeline.c.verzoeknummer, timeline.c.message_id)
+    query = select(*columns).where(timeline.c.id > after, timeline.c.id <= newest)
+    rows = conn.execute(query.order_by(timeline.c.id.desc()).limit(limit))
+    return LatestChanges(
+        newest, frozenset((row[0], frozenset(name for name in row[1:] if name is not None)) for row in rows)
+    )
 
 
 def _add_about(

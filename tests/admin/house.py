@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from adapter.admin import ApplicationApi
+from adapter.admin import ApplicationApi, Live
 from adapter.admin.rest.routes import Route
 from adapter.config import Config
 from adapter.daemon.registry import Registry
@@ -66,6 +66,7 @@ class Api:
     metrics: Metrics
     clock: Clock
     parts: ApplicationApi
+    live: Live
     client: Client
     logs: list[Entry]
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)

@@ -167,7 +167,7 @@ HARDENED = {
 }
 PLACES = (
     *(Place(route.method, API + sample(route)) for route in ROUTES),
-    *(Place("GET", path) for path in (f"{API}/openapi.json", f"{API}/none", "/", "/health/live")),
+    *(Place("GET", path) for path in (f"{API}/openapi.json", f"{API}/none", "/health/live")),
     *(Place("GET", path) for path in ("/health/ready", "/metrics", "/deliveries/x", "/none")),
     Place("POST", "/metrics"),
 )

@@ -8,8 +8,6 @@ from typing import Final
 from aiohttp import web
 
 from adapter.admin.answers import answer_errors, error_as_text
-from adapter.admin.auth import load_users
-from adapter.admin.budget import Budget
 from adapter.admin.calls import ApplicationApi, Call
 from adapter.admin.guard import Answer, Gate, guarded, identify
 from adapter.admin.rest.openapi import describe
@@ -24,14 +22,8 @@ DESCRIPTION: Final = "/openapi.json"
 _VARIABLE = re.compile(r"\{(\w+)(\*?)\}")
 
 
-def create_api_app(api: ApplicationApi) -> web.Application:
-    """The API as an application of its own, to be added under `BASE`.
-
-    Raises ConfigProblem where the token of a user cannot be used.
-    """
-    config = api.config()
-    users = load_users(config.admin.users, strict=config.environment.guards_keys)
-    gate = Gate(users, Budget(config.admin.rate))
+def create_api_app(api: ApplicationApi, gate: Gate) -> web.Application:
+    """The API as an application of its own, to be added under `BASE`."""
     app = web.Application(middlewares=[answer_errors(api.metrics, error_as_text), identify(api, gate)])
     for route in ROUTES:
         app.router.add_route(route.method, _pattern(route), guarded(route.role, route.audited, route.answer))
