@@ -46,24 +46,21 @@ from adapter.store import (
     AuditEntry,
     DeliveryState,
     Flow,
-    Job,
     JobKind,
     JobState,
     NewDelivery,
     Origin,
     StoredDelivery,
+    WaitingJob,
     create_delivery,
-    delivery_files,
-    events_for,
     find_deliveries,
     find_messages,
-    get_delivery,
-    held_by_jobs,
     jobs_for,
     retry_deliveries,
+    retry_verzoek,
     skip_deliveries,
-    skip_delivery,
-    unpark_jobs,
+    skip_verzoek,
+    verzoek_history,
 )
 from adapter.views.evidence import evidence_of_verzoek
 from adapter.views.stored import Description, describe_delivery, describe_file, describe_job, timeline
@@ -99,7 +96,6 @@ _COLUMNS: Final = (
     Column("state", "state"),
     Column("reason", "reason"),
 )
-_JOBS: Final = (JobKind.COLLECT, JobKind.DELIVER)
 
 
 @app.command("list")
@@ -290,11 +286,6 @@ def _say_done(verzoeknummer: str, count: int, done: str, *, as_json: bool) -> No
         typer.echo(f"{verzoeknummer}: {deliveries} {done}")
 
 
-def _of_message(found: list[StoredDelivery], volgnummer: str | None) -> list[StoredDelivery]:
-    """Those of one message of a verzoek: by its volgnummer, or what its notification said while it is not collected."""
-    return [one for one in found if volgnummer in {None, one.volgnummer or one.announced}]
-
-
 def _not_found(verzoeknummer: str, authority: str | None) -> NoReturn:
     of = f" of authority {authority!r}" if authority is not None else ""
     fail(
@@ -321,7 +312,7 @@ async def _show(
 ) -> Description:
     async with opened_store(config) as db:
         found = await db.read(_details, verzoeknummer, authority, as_json)
-        if not found["deliveries"]:
+        if found is None:
             _not_found(verzoeknummer, authority)
         for name in sorted({one["authority"] for one in found["deliveries"]}):
             await note(db, looked("verzoek.show", verzoeknummer, name))
@@ -334,46 +325,34 @@ async def _show(
     return found
 
 
-def _details(conn: Connection, verzoeknummer: str, authority: str | None, as_json: bool) -> Description:
-    found = find_deliveries(conn, authority, verzoeknummer=verzoeknummer)
+def _details(
+    conn: Connection, verzoeknummer: str, authority: str | None, as_json: bool
+) -> Description | None:
+    found = verzoek_history(conn, verzoeknummer, authority)
+    if found is None:
+        return None
     return {
         "verzoeknummer": verzoeknummer,
-        "sameProject": _of_same_project(conn, found, authority),
+        "sameProject": list(found.same_project),
         "deliveries": [
             {
-                **describe_delivery(one),
-                "files": [describe_file(file) for file in delivery_files(conn, one.id)],
+                **describe_delivery(one.delivery),
+                "files": [describe_file(file) for file in one.files],
                 "jobs": [
-                    {**describe_job(job), "waitsFor": _waits_for(conn, job)}
-                    for kind in _JOBS
-                    for job in jobs_for(conn, kind, one.id)
+                    {**describe_job(waiting.job), "waitsFor": _waits_for(waiting)} for waiting in one.jobs
                 ],
             }
-            for one in found
+            for one in found.deliveries
         ],
-        "timeline": timeline(events_for(conn, verzoeknummer, authority=authority), as_json=as_json),
+        "timeline": timeline(list(found.events), as_json=as_json),
     }
 
 
-def _of_same_project(
-    conn: Connection, found: list[StoredDelivery], authority: str | None
-) -> list[str | None]:
-    """The other verzoeken that were split off the same application (STAM: one projectId)."""
-    projects = {one.project_id for one in found if one.project_id is not None}
-    numbers = {
-        other.verzoeknummer
-        for project in projects
-        for other in find_deliveries(conn, authority, project_id=project)
-    }
-    return sorted(numbers - {one.verzoeknummer for one in found}, key=str)
-
-
-def _waits_for(conn: Connection, waiting: Job) -> str | None:
+def _waits_for(waiting: WaitingJob) -> str | None:
     """The message of the same verzoek that must go before this one, and what becomes of it."""
-    holder = next(iter(held_by_jobs(conn, waiting)), None)
-    if holder is None:
+    before = waiting.waits_for
+    if before is None:
         return None
-    before = get_delivery(conn, holder.subject)
     name = before.name or f"volgnummer {before.announced or 'unknown'}"
     return f"{name}, which is {before.state}"
 
@@ -382,7 +361,7 @@ async def _retry(config: Config, verzoeknummer: str, volgnummer: str | None, aut
     async with opened_store(config) as db:
         found, count = await change(
             db,
-            lambda conn: _unpark(conn, verzoeknummer, volgnummer, authority, utc_now()),
+            lambda conn: retry_verzoek(conn, verzoeknummer, volgnummer, authority, utc_now()),
             lambda done: _told("verzoek.retry", verzoeknummer, *done),
         )
         parked = None if found else await db.read(_parked_message, verzoeknummer)
@@ -399,13 +378,6 @@ async def _retry(config: Config, verzoeknummer: str, volgnummer: str | None, aut
     return count
 
 
-def _unpark(
-    conn: Connection, verzoeknummer: str, volgnummer: str | None, authority: str | None, now: datetime
-) -> tuple[list[StoredDelivery], int]:
-    found = _of_message(find_deliveries(conn, authority, verzoeknummer=verzoeknummer), volgnummer)
-    return found, unpark_jobs(conn, _JOBS, [one.id for one in found], now) if found else 0
-
-
 def _parked_message(conn: Connection, conversation_id: str) -> str | None:
     """The MessageId of a notification of this conversation that could not be routed: DSO-LV uses the number for it."""
     for message in find_messages(conn, conversation_id=conversation_id):
@@ -420,7 +392,7 @@ async def _skip(
     async with opened_store(config) as db:
         found, count = await change(
             db,
-            lambda conn: _skip_open(conn, verzoeknummer, volgnummer, authority, reason, utc_now()),
+            lambda conn: skip_verzoek(conn, verzoeknummer, volgnummer, authority, reason, utc_now()),
             lambda done: _told("verzoek.skip", verzoeknummer, *done),
         )
     if not found:
@@ -431,27 +403,6 @@ async def _skip(
     if not count:
         fail(f"{verzoeknummer} is not on its way any more: {_states(found)}; there is nothing to skip")
     return count
-
-
-def _skip_open(
-    conn: Connection,
-    verzoeknummer: str,
-    volgnummer: str | None,
-    authority: str | None,
-    reason: str,
-    now: datetime,
-) -> tuple[list[StoredDelivery], int]:
-    """Skip what is parked, else what is on its way, of one authority; nothing where it is not clear of which."""
-    found = _of_message(find_deliveries(conn, authority, verzoeknummer=verzoeknummer), volgnummer)
-    waiting = [one for one in found if one.state in OPEN_DELIVERY]
-    if volgnummer is None:
-        # what comes behind a parked message waits for nothing else
-        waiting = [one for one in waiting if one.state is DeliveryState.PARKED] or waiting
-    if len({one.authority for one in waiting}) > 1:
-        return found, 0
-    for one in waiting:
-        skip_delivery(conn, one.id, reason, now)
-    return found, len(waiting)
 
 
 async def _fetch(config: Config, verzoeknummer: str, authority: str, sink: str) -> None:

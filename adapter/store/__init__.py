@@ -237,6 +237,18 @@ from adapter.store.states import (
 from adapter.store.timeline import Event, LatestChanges, add_event, events_for, latest_changes
 from adapter.store.trail import AuditEntry, AuditFilter, add_audit, change_audited, find_audit, list_audit
 from adapter.store.urls import shown_url
+from adapter.store.verzoeken import (
+    DeliveryHistory,
+    VerzoekChoice,
+    VerzoekHistory,
+    WaitingJob,
+    count_open_verzoeken,
+    count_verzoeken,
+    list_verzoeken,
+    retry_verzoek,
+    skip_verzoek,
+    verzoek_history,
+)
 
 __all__ = [
     "BY_MOMENT",
@@ -268,6 +280,7 @@ __all__ = [
     "Content",
     "CpaOwnedByOther",
     "Database",
+    "DeliveryHistory",
     "DeliveryState",
     "Direction",
     "Done",
@@ -348,7 +361,10 @@ __all__ = [
     "StoredMessage",
     "StoredPayload",
     "Traffic",
+    "VerzoekChoice",
     "VerzoekFacts",
+    "VerzoekHistory",
+    "WaitingJob",
     "accept",
     "acknowledge_message",
     "active_agreements",
@@ -370,8 +386,10 @@ __all__ = [
     "count_by_moment",
     "count_chosen",
     "count_jobs",
+    "count_open_verzoeken",
     "count_parked",
     "count_unsendable",
+    "count_verzoeken",
     "count_waiting",
     "create_delivery",
     "daemon_is_running",
@@ -414,6 +432,7 @@ __all__ = [
     "list_endpoint_overrides",
     "list_messages",
     "list_parked",
+    "list_verzoeken",
     "lock_name",
     "mailbox_messages",
     "mark_event_processed",
@@ -459,6 +478,7 @@ __all__ = [
     "retry_job",
     "retry_messages",
     "retry_parked",
+    "retry_verzoek",
     "schema_is_current",
     "schema_status",
     "server_time",
@@ -470,11 +490,13 @@ __all__ = [
     "skip_deliveries",
     "skip_delivery",
     "skip_parked",
+    "skip_verzoek",
     "spooled_octets",
     "spooled_per_authority",
     "store_kind",
     "submit_message",
     "unpark_jobs",
     "verify_contents",
+    "verzoek_history",
     "withdraw_agreement",
 ]

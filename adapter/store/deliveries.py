@@ -144,15 +144,16 @@ _MESSAGE_COLUMNS = (
     message.c.timestamp,
     message.c.created_at.label("received_at"),
 )
-_SELECT = select(delivery, *_MESSAGE_COLUMNS).select_from(
+SELECT_DELIVERY = select(delivery, *_MESSAGE_COLUMNS).select_from(
     delivery.outerjoin(message, delivery.c.message == message.c.id)
 )
+"""Selects what a `StoredDelivery` has."""
 
 # Made once: making a statement costs several times what running it does. What an UPDATE sets comes as parameters.
 _ROW = bindparam("row", type_=RowId)
 _INSERT = insert(delivery).returning(delivery.c.id)
 _INSERT_FILES = insert(delivery_file)
-_GET = _SELECT.where(delivery.c.id == _ROW)
+_GET = SELECT_DELIVERY.where(delivery.c.id == _ROW)
 _FILES = select(delivery_file).where(delivery_file.c.delivery == _ROW).order_by(delivery_file.c.position)
 _NAMED = (
     select(delivery.c.id)
@@ -259,7 +260,7 @@ def find_deliveries(
     conditions = [delivery.c[name] == value for name, value in wanted.items() if value is not None]
     if before is not None:
         conditions.append(delivery.c.id < before)
-    query = _SELECT.where(*conditions).order_by(delivery.c.id.desc()).limit(limit)
+    query = SELECT_DELIVERY.where(*conditions).order_by(delivery.c.id.desc()).limit(limit)
     return [StoredDelivery(**row._mapping) for row in conn.execute(query)]
 
 

@@ -264,6 +264,7 @@ delivery = Table(
     Index("ix_delivery_message", "message"),
     Index("ix_delivery_project_id", "project_id"),
     Index("ix_delivery_state", "state", "authority"),
+    Index("ix_delivery_authority_created_at", "authority", "created_at"),
     Index("ix_delivery_name", "authority", "sink", "name"),
     Index(
         "ix_delivery_unprocessed",

@@ -12,7 +12,7 @@ A page is one module beside this one, one template and two files of words; nothi
    shows: that is in the audit trail before the first octet (the page has `audited=Audited(AuditKind.LOOK, …)`). A
    handler may return any other answer in the place of a `View`, such as a file to download
    (`adapter.admin.streams.streaming`); then it says by itself what the audit trail is to have (`visit.call.audit`).
-   Helpers: `filters.py` (choices, periods and paging of a list), `charts.py`, `badges.py` (states).
+   Helpers: `filters.py` (texts, choices, periods), `places.py` (paging of a list), `charts.py`, `badges.py` (states).
 2. `templates/lanes.html.j2`, which begins with `{% extends "base.html.j2" %}` and fills the block `main`; macros for
    tables, forms, badges, moments and so on are there as `m` (`macros.html.j2`). There is no style and no script in it:
    those of all pages are in `static/`. Everything is escaped, and what is undefined is an error.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""What a page asks of its query: choices, periods, and where a list goes on."""
+"""What a page asks of its query: texts, choices, authorities and periods; `places` has where a list goes on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,7 @@ from adapter.rendering import DUTCH_TIME
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
-PAGE_SIZE: Final = 50
-"""Rows of a page of a list."""
-
 _LONGEST: Final = 200
-_MOST_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +67,6 @@ def period_in(visit: Visit) -> Period:
         _midnight(since) if since is not None else None,
         _midnight(until + timedelta(days=1)) if until is not None else None,
     )
-
-
-def before_in(visit: Visit) -> int | None:
-    """The row behind which a list goes on; None for its beginning. Raises Refused for what is no number."""
-    text = visit.call.query("before")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise bad_request("before is not a number")
-    return int(text)
-
-
-def listing(visit: Visit, found: Sequence[T], ids: Sequence[int], size: int = PAGE_SIZE) -> Listing[T]:
-    """A page of what was found: one more than `size` was asked for, to know whether there is more."""
-    has_more = len(found) > size
-    older = visit.here(before=ids[size - 1]) if has_more else None
-    newest = visit.here(before=None) if before_in(visit) is not None else None
-    return Listing(found[:size], older, newest)
 
 
 def _day(visit: Visit, name: str) -> date | None:

@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,7 +19,7 @@ from adapter.admin.pages.page import BASE_WORDS, Link, Page, StatusPage, View, V
 from adapter.admin.pages.theme import Asset
 from adapter.config import Role
 from adapter.observe import installed_version
-from adapter.rendering import Language, templates_of
+from adapter.rendering import DUTCH_TIME, Language, templates_of
 
 HOME: Final = "overview"
 """The page that every other is below."""
@@ -139,7 +140,7 @@ class Site:
 @cache
 def _templates() -> Environment:
     templates = templates_of("adapter.admin.pages", "templates")
-    templates.filters |= {"size": _size, "twice": lambda value: (value, value)}
+    templates.filters |= {"size": _size, "span": _span, "day": _day, "twice": lambda value: (value, value)}
     templates.globals["look_of"] = look_of
     return templates
 
@@ -153,6 +154,23 @@ def _size(octets: int, language: Language) -> str:
         size, unit = size / 1000, larger
     text = f"{size:.0f}" if unit == "B" or size >= 100 else f"{size:.1f}"
     return f"{text.replace('.', ',') if language is Language.NL else text} {unit}"
+
+
+def _span(time: timedelta, language: Language) -> str:
+    """A length of time as people say it, in its two largest units."""
+    words = words_of(BASE_WORDS, language)["units"]
+    seconds = int(time.total_seconds())
+    parts: list[str] = []
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)):
+        if seconds >= length or (unit == "seconds" and not parts):
+            parts.append(f"{seconds // length} {words[unit]}")
+            seconds %= length
+    return " ".join(parts[:2])
+
+
+def _day(moment: datetime) -> str:
+    """A day in Dutch time."""
+    return f"{moment.astimezone(DUTCH_TIME):%d-%m-%Y}"
 
 
 _NOBODY: Final[Mapping[str, object]] = {

@@ -13,13 +13,15 @@ from adapter.admin.answers import ErrorForm, error_as_json
 from adapter.admin.calls import ApplicationApi, Call
 from adapter.admin.guard import Gate, guarded, identify
 from adapter.admin.logins import is_cross_site_action
-from adapter.admin.pages import events, overview
+from adapter.admin.pages import events, overview, verzoek, verzoeken
 from adapter.admin.pages.page import Page, StatusPage, View
 from adapter.admin.pages.show import Site
 from adapter.admin.pages.theme import add_assets, assets
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.OVERVIEW,
+    verzoeken.VERZOEKEN,
+    *verzoek.PAGES,
     events.EVENTS,
 )
 """Every page, those of the menu in its order."""

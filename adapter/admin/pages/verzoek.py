@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: EUPL-1.2
+
+"""`/verzoeken/<authority>/<verzoeknummer>`: one verzoek, from its notification to its sink; to be tried again, or given
+up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from adapter.admin.calls import Audited, Refused, bad_request, not_found
+from adapter.admin.pages.badges import Look, Tone
+from adapter.admin.pages.page import Link, Page, View, Visit
+from adapter.config import Role
+from adapter.store import (
+    OPEN_DELIVERY,
+    AuditEntry,
+    AuditKind,
+    DeliveryState,
+    Event,
+    StoredDelivery,
+    VerzoekHistory,
+    retry_verzoek,
+    skip_verzoek,
+    verzoek_history,
+)
+
+PATH: Final = "/verzoeken/{authority}/{verzoeknummer}"
+MAX_REASON: Final = 1000
+"""Characters of a reason to give a verzoek up."""
+
+_GOOD: Final = Look(Tone.GOOD, "check")
+_STEP: Final = Look(Tone.BUSY, "arrow")
+_TRIED: Final = Look(Tone.WARN, "repeat")
+_STUCK: Final = Look(Tone.BAD, "alert")
+_OVER: Final = Look(Tone.OVER, "dot")
+
+_LOOKS: Final[Mapping[str, Look]] = {
+    "received": _STEP,
+    "created": _STEP,
+    "referenced": _STEP,
+    "file_fetched": _OVER,
+    "collected": _GOOD,
+    "delivered": _GOOD,
+    "kept": _GOOD,
+    "processed": _GOOD,
+    "attempted": _STEP,
+    "retried": _TRIED,
+    "unparked": _TRIED,
+    "hurried": _TRIED,
+    "possibly_repeated": _TRIED,
+    "duplicate": _OVER,
+    "repeated": _OVER,
+    "skipped": Look(Tone.OVER, "skip"),
+    "document_skipped": _TRIED,
+    "parked": _STUCK,
+    "conflict": _STUCK,
+    "refused": _STUCK,
+    "failed": _STUCK,
+    "file_lost": _STUCK,
+}
+"""How a line of the timeline looks, by what happened; anything else is a dot."""
+
+_DETAILS: Final = ("origin", "sink", "files", "volgnummer", "revision", "reference", "step", "attempts")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the timeline: what happened, its details, and how long after the line before it."""
+
+    at: datetime
+    look: Look
+    text: str
+    details: Sequence[tuple[str, str]]
+    reason: str | None
+    files: Sequence[Event]
+    after: timedelta | None
+
+
+async def show_verzoek(visit: Visit) -> View:
+    """Everything that is known of a verzoek. Raises Refused."""
+    authority, number = visit.authority(), visit.variable("verzoeknummer")
+    found = await visit.read(verzoek_history, number, authority)
+    if found is None:
+        raise not_found(f"there is no verzoek {number}")
+    deliveries = [one.delivery for one in found.deliveries]
+    return View(
+        "verzoek.html.j2",
+        {
+            "title": f"{visit.words['title']} {number}",
+            "number": number,
+            "authority": authority,
+            "found": found,
+            "latest": deliveries[0],
+            "parked": [one for one in deliveries if one.state is DeliveryState.PARKED],
+            "is_open": any(one.state in OPEN_DELIVERY for one in deliveries),
+            "may_repair": visit.may(Role.REPAIR, authority),
+            "lines": _lines(visit, found),
+            "other_numbers": [one for one in found.same_project if one is not None],
+        },
+        trail=_trail(visit),
+        looked=((number, authority),),
+        topic=number,
+    )
+
+
+async def ask_skip(visit: Visit) -> View:
+    """Asks whether a verzoek is to be given up, and why. Raises Refused."""
+    authority, number = visit.authority(), visit.variable("verzoeknummer")
+    found = await visit.read(verzoek_history, number, authority)
+    if found is None:
+        raise not_found(f"there is no verzoek {number}")
+    deliveries = [one.delivery for one in found.deliveries]
+    parked = [one for one in deliveries if one.state is DeliveryState.PARKED]
+    meant = parked or [one for one in deliveries if one.state in OPEN_DELIVERY]
+    if not meant:
+        raise Refused(409, _states(deliveries))
+    title = f"{visit.words['title']} {number}"
+    here = Link(title, visit.url("verzoek", authority=authority, verzoeknummer=number))
+    return View(
+        "verzoek_skip.html.j2",
+        {
+            "title": visit.words["skip_title"],
+            "number": number,
+            "authority": authority,
+            "meant": meant,
+            "max_reason": MAX_REASON,
+        },
+        trail=(*_trail(visit), here),
+        looked=((number, authority),),
+    )
+
+
+async def retry(visit: Visit) -> web.Response:
+    """Try again what is parked of a verzoek. Raises Refused."""
+    authority, number = visit.authority(), visit.variable("verzoeknummer")
+    await visit.form()
+    found, count = await visit.call.change(
+        lambda conn: retry_verzoek(conn, number, None, authority, visit.now),
+        lambda done: _told(visit, number, authority, done),
+    )
+    if not found:
+        raise not_found(f"there is no verzoek {number}")
+    to = visit.url("verzoek", authority=authority, verzoeknummer=number)
+    return visit.done("retried" if count else "nothing_parked", to, count)
+
+
+async def skip(visit: Visit) -> web.Response:
+    """Give a verzoek up, for a reason. Raises Refused."""
+    authority, number = visit.authority(), visit.variable("verzoeknummer")
+    reason = (await visit.form()).get("reason", "").strip()
+    if not reason or len(reason) > MAX_REASON:
+        raise bad_request(str(visit.words["reason_needed"]))
+    found, count = await visit.call.change(
+        lambda conn: skip_verzoek(conn, number, None, authority, reason, visit.now),
+        lambda done: _told(visit, number, authority, done),
+    )
+    if not found:
+        raise not_found(f"there is no verzoek {number}")
+    to = visit.url("verzoek", authority=authority, verzoeknummer=number)
+    return visit.done("skipped" if count else "nothing_open", to, count)
+
+
+def _trail(visit: Visit) -> tuple[Link, ...]:
+    page = visit.pages["verzoeken"]
+    return (Link(page.menu_label(visit.language), visit.url(page.name)),)
+
+
+def _told(
+    visit: Visit, number: str, authority: str, done: tuple[Sequence[StoredDelivery], int]
+) -> AuditEntry | None:
+    """What the audit trail is to say of a change; nothing where nothing was changed."""
+    return visit.call.entry(number, authority, deliveries=done[1]) if done[1] else None
+
+
+def _states(found: Sequence[StoredDelivery]) -> str:
+    return ", ".join(f"{one.name or one.sink}: {one.state}" for one in found)
+
+
+def _lines(visit: Visit, found: VerzoekHistory) -> list[Line]:
+    """The timeline; files that were fetched one after the other are one line."""
+    lines: list[Line] = []
+    fetched: list[Event] = []
+    before: datetime | None = None
+
+    def add(event: Event, files: Sequence[Event] = ()) -> None:
+        nonlocal before
+        lines.append(_line(visit, event, files, None if before is None else event.at - before))
+        before = event.at
+
+    for event in found.events:
+        if event.action == "verzoek.file_fetched":
+            fetched.append(event)
+            continue
+        if fetched:
+            add(fetched[-1], tuple(fetched))
+            fetched = []
+        add(event)
+    if fetched:
+        add(fetched[-1], tuple(fetched))
+    return lines
+
+
+def _line(visit: Visit, event: Event, files: Sequence[Event], after: timedelta | None) -> Line:
+    words: Mapping[str, Any] = visit.words
+    kind, _, what = event.action.partition(".")
+    text = words["actions"].get(event.action, event.action)
+    job = event.detail.get("kind")
+    if kind == "job" and job is not None:
+        text = f"{words['jobs'].get(job, job)}: {text}"
+    details = [
+        (words["details"][name], words["origins"].get(event.detail[name], str(event.detail[name])))
+        for name in _DETAILS
+        if event.detail.get(name) is not None
+    ]
+    if files:
+        text = words["files_fetched"].format(count=len(files))
+    reason = event.detail.get("reason")
+    return Line(
+        event.at, _LOOKS.get(what, _OVER), text, details, str(reason) if reason else None, files, after
+    )
+
+
+PAGES: Final = (
+    Page("GET", PATH, "verzoek", show_verzoek, audited=Audited(AuditKind.LOOK, "verzoek.show")),
+    Page(
+        "POST",
+        f"{PATH}/retry",
+        "verzoek.retry",
+        retry,
+        Role.REPAIR,
+        Audited(AuditKind.CHANGE, "verzoek.retry"),
+        words="verzoek",
+    ),
+    Page(
+        "GET",
+        f"{PATH}/skip",
+        "verzoek.ask_skip",
+        ask_skip,
+        Role.REPAIR,
+        Audited(AuditKind.LOOK, "verzoek.show"),
+        words="verzoek",
+    ),
+    Page(
+        "POST",
+        f"{PATH}/skip",
+        "verzoek.skip",
+        skip,
+        Role.REPAIR,
+        Audited(AuditKind.CHANGE, "verzoek.skip"),
+        words="verzoek",
+    ),
+)
