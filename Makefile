@@ -55,6 +55,9 @@ types: $(STAMP)
 	$(BIN)/mypy --strict examples/sink/src
 
 # a file of tests runs in one process, since what it needs (a server, a world) is made once for all of it
+# and the many processes that tests start compile nothing that another did
+unit: export PYTHONDONTWRITEBYTECODE =
+unit: export PYTHONPYCACHEPREFIX = $(CURDIR)/$(VENV)/bytecode
 unit: $(STAMP) $(SCAN)/.installed
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 

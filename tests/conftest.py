@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from adapter.pki import throwaway
+from adapter.store import migrating
 from tests.keys import UsedKeys
+from tests.migrated import by_statements
 from tests.postgresql import postgres_url, postgresql
 from tests.road import impatient, road
 from tests.s3 import bucket, s3_server
@@ -39,6 +41,7 @@ LONG = (
 
 _keys = UsedKeys(throwaway._new_key)
 throwaway._new_key = _keys  # type: ignore[assignment]
+migrating.upgrade = by_statements
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,12 +19,14 @@ from adapter.store import (
     NewPayload,
     Reception,
     migrate,
+    migrating,
     open_database,
 )
 from adapter.store.files import FileSpool
 from adapter.store.postgres import PostgresDatabase, postgres_engine
 from adapter.store.sqlite import sqlite_engine, sqlite_path
 from tests.messages import new_message as make_message
+from tests.migrated import by_migrations
 from tests.postgresql import apart
 from tests.s3 import Bucket
 from tests.store.spools import FileHouse, ObjectHouse, SpoolHouse
@@ -66,6 +68,12 @@ def on_store(url: str, state: Path, run: Callable[[Connection], R]) -> R:
 def backend(request: pytest.FixtureRequest) -> str:
     """The database that the test runs on: each in turn."""
     return str(request.param)
+
+
+@pytest.fixture
+def migrations_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every new database is made by its migrations: for tests that are about those."""
+    monkeypatch.setattr(migrating, "upgrade", by_migrations)
 
 
 @pytest.fixture

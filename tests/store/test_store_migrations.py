@@ -12,11 +12,21 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from adapter.store import SchemaStatus, StoreProblem, migrate, schema_is_current, schema_status
+from adapter.store import (
+    SchemaStatus,
+    StoreProblem,
+    migrate,
+    migrating,
+    schema_is_current,
+    schema_status,
+)
 from adapter.store.schema import metadata
 from adapter.store.sqlite import sqlite_engine, sqlite_path
+from tests.migrated import by_statements
 from tests.postgresql import Server
 from tests.store.conftest import on_store, only_sqlite
+
+pytestmark = pytest.mark.usefixtures("migrations_run")
 
 
 def definitions(path: Path) -> dict[str, list[str]]:
@@ -55,6 +65,17 @@ def postgres_definitions(connection: Connection) -> set[tuple[str, ...]]:
 
 def test_the_migrations_lead_to_the_schema(url: str, state: Path) -> None:
     assert on_store(url, state, differences) == []
+
+
+@only_sqlite
+def test_the_databases_of_other_tests_are_as_the_migrations_make_them(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "upgrade", by_statements)
+    for name in ("first", "second"):
+        assert migrate("sqlite", tmp_path / name) is SchemaStatus.CURRENT
+    assert schema_is_current("sqlite", tmp_path / "second")
+    assert definitions(sqlite_path(tmp_path / "second")) == definitions(sqlite_path(state))
 
 
 @only_sqlite

@@ -19,6 +19,8 @@ from tests.store.later_migrations import ADDITION, NEXT, REMOVAL, migrations_of
 
 Release = Callable[..., None]
 
+pytestmark = pytest.mark.usefixtures("migrations_run")
+
 
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
