@@ -23,7 +23,13 @@ from adapter.config import Config
 from adapter.store import AuditEntry, AuditFilter, AuditKind, AuditOutcome, AuditVia, find_audit
 from adapter.views.texts import detail_line
 
-app = new_app(help="See who changed what, and who looked.", no_args_is_help=True)
+app = new_app(
+    help="""See who changed what, and who looked.
+
+    Example: stam-adapter audit list --since 2d
+    """,
+    no_args_is_help=True,
+)
 
 _COLUMNS: Final = (
     Column("at", "at"),
@@ -41,7 +47,7 @@ _COLUMNS: Final = (
 
 @app.callback()
 def _audit() -> None:
-    """See who changed what, and who looked."""
+    pass
 
 
 @app.command("list")

@@ -11,7 +11,8 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.cli.auditing import changed, looked, note
-from adapter.cli.output import FAILED, fail, say, show_document
+from adapter.cli.output import FAILED, fail, report, say, show_document
+from adapter.cli.progress import progress
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -59,6 +60,7 @@ def backup(
 def restore(
     directory: Annotated[Path, typer.Argument(help="The directory of a backup.", metavar="DIRECTORY")],
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Put a backup where there is no store: an empty state directory, or an empty database.
 
@@ -70,7 +72,8 @@ def restore(
     if daemon_runs(settings):
         fail(f"a daemon runs on {settings.state}; stop it first")
     try:
-        restored = restore_backup(settings.store.url, settings.state, directory)
+        with progress("putting back files and database") as course:
+            restored = restore_backup(settings.store.url, settings.state, directory, course.to)
     except StoreProblem as problem:
         fail(str(problem))
     except SQLAlchemyError as error:
@@ -78,8 +81,10 @@ def restore(
     except OSError as error:
         fail(f"cannot restore: {error}; run this as the user of the daemon")
     asyncio.run(_note_restored(settings, directory))
-    typer.echo(
-        f"the store is as it was at {restored.made_at:%Y-%m-%d %H:%M:%S}Z, with {restored.files} files"
+    report(
+        f"the store is as it was at {restored.made_at:%Y-%m-%d %H:%M:%S}Z, with {restored.files} files",
+        {"directory": str(directory), "madeAt": restored.made_at, "files": restored.files},
+        as_json=as_json,
     )
     say(
         "start the daemon; see its log for restore.content_lost, and the report restored-….json in the state directory"
@@ -100,6 +105,7 @@ async def _back_up(config: Config, directory: Path) -> BackedUp:
             # an object store outlives the daemon's host, and is protected with means of its own
             spool = open_spool(config) if config.store.keeps_files else None
             await note(db, looked("db.backup", str(directory)))
-            return await back_up(db, spool, config.store.url, directory, datetime.now(UTC))
+            with progress("copying database and files") as course:
+                return await back_up(db, spool, config.store.url, directory, datetime.now(UTC), course.to)
         except OSError as error:
             fail(f"cannot make a backup in {directory}: {error}")

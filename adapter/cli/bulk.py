@@ -16,7 +16,9 @@ import typer
 from sqlalchemy import Connection
 
 from adapter.cli.auditing import note
+from adapter.cli.names import sink_names
 from adapter.cli.output import WRONG_USE, Column, fail, say, show_json, show_table
+from adapter.cli.progress import progress
 from adapter.cli.settings import opened_store
 from adapter.config import Config
 from adapter.config.values import parse_duration
@@ -24,19 +26,32 @@ from adapter.store import AuditEntry, Batch, Choice, Database, Group, Repair, co
 
 SinceOption = Annotated[
     str | None,
-    typer.Option("--since", help="Only from this moment on (UTC): a date, a date and time, or an age as 2d."),
+    typer.Option(
+        "--since",
+        help="Only from this moment on (UTC): a date, a date and time, or an age as 2d.",
+        metavar="MOMENT",
+    ),
 ]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Only before this moment; as --since.")]
-SinkOption = Annotated[str | None, typer.Option("--sink", help="Only those for this sink.")]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", help="Only before this moment; as --since.", metavar="MOMENT")
+]
+SinkOption = Annotated[
+    str | None,
+    typer.Option("--sink", help="Only those for this sink.", metavar="NAME", autocompletion=sink_names),
+]
 WithReasonOption = Annotated[
-    str | None, typer.Option("--with-reason", help="Only with this text in the reason that the list shows.")
+    str | None,
+    typer.Option(
+        "--with-reason",
+        help="Only with this text in the reason that the list shows.",
+        metavar="TEXT",
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, also where it is more than one.")]
 
 _AGE: Final = re.compile(r"\d+ ?[a-z]+")
 _SHOWN: Final = 50
-_PROGRESS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +122,7 @@ async def mend(config: Config, repair: Repair, now: datetime, manner: Manner, to
         _ask(total, manner)
         if total and not manner.dry_run:
             await note(db, replace(told, detail={**told.detail, "chosen": total}))
-        changed = 0 if manner.dry_run else await _change(db, repair, now)
+        changed = 0 if manner.dry_run else await _change(db, repair, now, total)
     if manner.as_json:
         show_json(_document(groups, total, changed, manner))
     elif not total:
@@ -116,16 +131,16 @@ async def mend(config: Config, repair: Repair, now: datetime, manner: Manner, to
         say(f"{total} would be {manner.done}" if manner.dry_run else f"{changed} {manner.done}")
 
 
-async def _change(db: Database, repair: Repair, now: datetime) -> int:
+async def _change(db: Database, repair: Repair, now: datetime, total: int) -> int:
     """Change all that was counted; rests between two batches, for a daemon writes too."""
     changed = 0
     after: int | None = 0
-    while after is not None:
-        batch, seconds = await db.write(_timed, repair, after, now)
-        if (changed + batch.changed) // _PROGRESS > changed // _PROGRESS:
-            say(f"{changed + batch.changed} so far")
-        changed, after = changed + batch.changed, batch.last
-        await asyncio.sleep(seconds)
+    with progress("changing them") as course:
+        while after is not None:
+            batch, seconds = await db.write(_timed, repair, after, now)
+            changed, after = changed + batch.changed, batch.last
+            course.to(changed, total)
+            await asyncio.sleep(seconds)
     return changed
 
 

@@ -21,8 +21,9 @@ from adapter.cli.check_crls import check_crls
 from adapter.cli.check_keys import check_keys, check_roots
 from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
-from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, store_trouble
-from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, ProxyConfig, load_config
+from adapter.cli.progress import Course, progress
+from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, load, opened_store, store_trouble
+from adapter.config import AuthorityConfig, Config, ConfigProblem, Listen, ProxyConfig
 from adapter.daemon import effective_policy, sink_context, sink_problem
 from adapter.delivery import SinkContext, SinkProblem, SinkType, make_sink
 from adapter.observe import configure_logs
@@ -63,11 +64,12 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """
     configure_logs("console", "error")
     try:
-        settings = load_config(config, os.environ)
+        settings = load(config)
     except ConfigProblem as problem:
         lines = [wrong("configuration", config.name, text) for text in problem.problems]
     else:
-        lines = asyncio.run(_check(settings, config, datetime.now(UTC)))
+        with progress("checking") as course:
+            lines = asyncio.run(_check(settings, config, datetime.now(UTC), course))
     show_table(_COLUMNS, (line.row() for line in lines), as_json=as_json)
     _end(lines)
 
@@ -83,7 +85,7 @@ def _end(lines: list[Line]) -> None:
     fail(summary, WRONG_CONFIGURATION if wrong_configuration else FAILED)
 
 
-async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
+async def _check(config: Config, path: Path, now: datetime, course: Course) -> list[Line]:
     lines = [
         ok(
             "configuration",
@@ -92,19 +94,23 @@ async def _check(config: Config, path: Path, now: datetime) -> list[Line]:
         ),
         *_check_extent(config),
     ]
+    course.at("checking keys and certificates")
     trust, found = check_roots(config, now)
     lines += found
     keys, found = check_keys(config, trust, now)
     lines += found
+    course.at("checking database and CPAs")
     database = _check_database(config)
     candidates, found = read_cpa_files(config)
     lines += found
     if database.result is Result.OK and config.state.exists():
         candidates += await _uploaded(config, candidates)
     lines += check_cpas(config, keys, candidates, now)
+    course.at("fetching revocation lists")
     lines += await check_crls(config, trust, keys, candidates, now)
     lines += _check_retention(config, candidates)
     lines += [database, await _check_payloads(config), *_check_listeners(config), *_check_users(config)]
+    course.at("asking the sinks")
     return lines + await _check_sinks(config, keys)
 
 

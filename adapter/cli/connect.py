@@ -16,17 +16,18 @@ from adapter.cli.grounds import (
     EvidenceOption,
     LanguageOption,
     Manner,
-    NamedAuthorityOption,
     evidence_folder,
     progress,
     read_agreement,
     standing,
 )
+from adapter.cli.names import cpa_ids
 from adapter.cli.output import WRONG_USE, Column, fail, say, show_json, show_table
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    NamedAuthorityOption,
     named_authority,
     opened_store,
     read_config,
@@ -68,10 +69,18 @@ def connect(
         typer.Option("--skip", help="Go on without this step, as when it was done in another way."),
     ] = None,
     cpa_id: Annotated[
-        str | None, typer.Option("--cpa", help="The CPAId; needed where the authority has several.")
+        str | None,
+        typer.Option(
+            "--cpa-id",
+            "--cpa",
+            help="The CPAId; needed where the authority has several.",
+            metavar="CPA_ID",
+            autocompletion=cpa_ids,
+        ),
     ] = None,
     wait: Annotated[
-        str, typer.Option("--wait", help="How long each step may wait, as 30s, 10m or 1h.")
+        str,
+        typer.Option("--wait", help="How long each step may wait, as 30s, 10m or 1h.", metavar="DURATION"),
     ] = "10m",
     again: Annotated[
         bool, typer.Option("--again", help="Do the steps again, also those that are done.")
@@ -148,7 +157,7 @@ async def _agreement(
     if not found:
         fail(f"{authority} has no CPA; name its file in `cpas`, or add it with `stam-adapter cpa add`")
     if cpa_id is None:
-        fail(f"{authority} has several CPAs; choose one with --cpa: {', '.join(sorted(found))}", WRONG_USE)
+        fail(f"{authority} has several CPAs; choose one with --cpa-id: {', '.join(sorted(found))}", WRONG_USE)
     if cpa_id not in found:
         fail(f"{authority} has no CPA {cpa_id!r}; it has {', '.join(sorted(found))}", WRONG_USE)
     return found[cpa_id], rows.get(cpa_id)

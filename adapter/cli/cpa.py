@@ -16,11 +16,13 @@ from adapter.cli.auditing import change, changed
 from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Line, Result
 from adapter.cli.lazy import LazyCommand, LazyGroup, new_app
+from adapter.cli.names import cpa_ids
 from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    NamedAuthorityOption,
     named_authority,
     opened_store,
     read_config,
@@ -57,7 +59,14 @@ class _Commands(LazyGroup):
     }
 
 
-app = new_app(cls=_Commands, help="Read and manage CPA documents.", no_args_is_help=True)
+app = new_app(
+    cls=_Commands,
+    help="""Read and manage CPA documents.
+
+    Example: stam-adapter cpa check cpa/voorbeeldstad.xml
+    """,
+    no_args_is_help=True,
+)
 
 FileArgument = Annotated[
     Path,
@@ -141,10 +150,7 @@ def list_agreements(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption =
 @app.command("add")
 def add(
     file: FileArgument,
-    authority: Annotated[
-        str,
-        typer.Option("--authority", "-a", help="Whose agreement it is, by its name in the configuration."),
-    ],
+    authority: NamedAuthorityOption,
     force: Annotated[bool, typer.Option("--force", help="Add it though the checks find errors.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -177,7 +183,9 @@ def add(
 
 @app.command("withdraw")
 def withdraw(
-    cpa_id: Annotated[str, typer.Argument(help="The CPAId of the agreement.", metavar="CPA_ID")],
+    cpa_id: Annotated[
+        str, typer.Argument(help="The CPAId of the agreement.", metavar="CPA_ID", autocompletion=cpa_ids)
+    ],
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -185,7 +193,7 @@ def withdraw(
 
     No message is received under it any more. A running daemon notices within seconds.
 
-    Example: stam-adapter cpa withdraw Verzoeknotificatie_0000..._0000..._1
+    Example: stam-adapter cpa withdraw Verzoeknotificatie_00000004000000001000_00000001001100415000_1
     """
     settings = read_config(config)
     authority = asyncio.run(_withdraw(settings, cpa_id))

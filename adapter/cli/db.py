@@ -9,11 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.cli.backup import backup, restore
 from adapter.cli.lazy import new_app
-from adapter.cli.output import WRONG_USE, fail
+from adapter.cli.output import WRONG_USE, fail, report
+from adapter.cli.progress import progress
 from adapter.cli.retention import purge, verify
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
+    JsonOption,
     daemon_runs,
     read_config,
     state_trouble,
@@ -27,7 +29,13 @@ _NOW: Final = {
     SchemaStatus.AHEAD: "as it was: a newer version migrated it, and this one can work with it",
 }
 
-app = new_app(help="Manage the database.", no_args_is_help=True)
+app = new_app(
+    help="""Manage the database.
+
+    Example: stam-adapter db backup /srv/backup/stam-adapter/2026-03-01
+    """,
+    no_args_is_help=True,
+)
 app.command("purge")(purge)
 app.command("verify")(verify)
 app.command("backup")(backup)
@@ -36,7 +44,7 @@ app.command("restore")(restore)
 
 @app.callback()
 def _db() -> None:
-    """Manage the database."""
+    pass
 
 
 @app.command("migrate")
@@ -46,6 +54,7 @@ def migrate_database(
         bool, typer.Option("--post", help="Also remove; every daemon is of this version.")
     ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring the database to this version.
 
@@ -61,17 +70,20 @@ def migrate_database(
     url, state = settings.store.url, settings.state
     try:
         if schema_is_current(url, state):
-            typer.echo(f"the database in {state} is of this version; nothing to do")
+            document = {"state": state, "status": SchemaStatus.CURRENT, "changed": False}
+            report(f"the database in {state} is of this version; nothing to do", document, as_json=as_json)
             return
         if not pre and not post and daemon_runs(settings):
             fail(
                 f"a daemon runs on {state}; stop it, migrate, and start it with this version; or see --pre and --post"
             )
-        status = migrate(url, state, Step.PRE if pre else Step.POST, alone=not pre)
+        with progress("migrating the database"):
+            status = migrate(url, state, Step.PRE if pre else Step.POST, alone=not pre)
     except StoreProblem as problem:
         fail(str(problem))
     except SQLAlchemyError as error:
         fail(store_trouble(settings, error))
     except OSError as error:
         fail(state_trouble(settings, error))
-    typer.echo(f"the database in {state} is now {_NOW[status]}")
+    document = {"state": state, "status": status, "changed": status is not SchemaStatus.AHEAD}
+    report(f"the database in {state} is now {_NOW[status]}", document, as_json=as_json)

@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from adapter.cli.demo_view import Step, View
-from adapter.cli.output import fail
+from adapter.cli.output import error_console, fail, show_json
+from adapter.cli.settings import JsonOption
 from adapter.config import load_config
 from adapter.observe import configure_logs
 from adapter.simulator import (
@@ -71,13 +72,21 @@ def demo(
     ] = Path("demo"),
     big: Annotated[int, typer.Option("--big", help="Size of the big document in MB.", min=1)] = _BIG
     // _MEGABYTE,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the whole chain on this machine: one ping, three verzoeken, the result on disk."""
+    """Show the whole chain on this machine: one ping, three verzoeken, the result on disk.
+
+    Everything is made below --directory: throw-away keys and CPA, a configuration, the store, the log, the verzoeken.
+
+    Example: stam-adapter demo
+
+    Example: stam-adapter demo --directory /tmp/demo --big 1
+    """
     configure_logs("console", "error")
     directory = directory.resolve()
     _prepare(directory)
     try:
-        asyncio.run(_demo(directory, big * _MEGABYTE))
+        asyncio.run(_demo(directory, big * _MEGABYTE, as_json=as_json))
     except (DemoFailed, TimeoutError) as problem:
         fail(f"the demo failed: {problem or 'it took too long'}\nsee {directory / 'adapter.log'}")
 
@@ -91,8 +100,8 @@ def _prepare(directory: Path) -> None:
     (directory / _MARK).touch()
 
 
-async def _demo(directory: Path, big: int) -> None:
-    view = View()
+async def _demo(directory: Path, big: int, *, as_json: bool) -> None:
+    view = View(error_console()) if as_json else View()
     with view:
         view.say("making a throw-away PKI, a CPA for osb-rm-s and a configuration")
         world = await asyncio.to_thread(
@@ -107,7 +116,21 @@ async def _demo(directory: Path, big: int) -> None:
                 delivered = await _watch(world, verzoeken, view)
             for verzoek in verzoeken:
                 await asyncio.to_thread(_check, delivered[verzoek.verzoeknummer], verzoek)
-    view.finish(world, delivered)
+    if as_json:
+        show_json(_document(world, delivered))
+    else:
+        view.finish(world, delivered)
+
+
+def _document(world: World, delivered: Mapping[str, Path]) -> dict[str, Any]:
+    return {
+        "configuration": world.config,
+        "log": world.adapter_log,
+        "cpa": world.authorities[0].cpa_path,
+        "verzoeken": [
+            {"verzoeknummer": number, "directory": delivered[number]} for number in sorted(delivered)
+        ],
+    }
 
 
 @asynccontextmanager

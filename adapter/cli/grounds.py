@@ -29,10 +29,6 @@ from adapter.store import AgreementRow, Database, is_shared
 from adapter.work import utc_now
 from cpa import Agreement, CpaError, NotAParty, agreement_for, parse_cpa
 
-NamedAuthorityOption = Annotated[
-    str,
-    typer.Option("--authority", "-a", help="For whom, by its name in the configuration."),
-]
 EvidenceOption = Annotated[
     Path | None,
     typer.Option(

@@ -10,14 +10,23 @@ from sqlalchemy import Connection
 
 from adapter.cli.auditing import change, changed
 from adapter.cli.lazy import new_app
-from adapter.cli.output import Column, fail, show_table
+from adapter.cli.names import lane_names
+from adapter.cli.output import Column, fail, report, show_table
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, read_config
 from adapter.config import Config
 from adapter.store import JobState, LaneBacklog, lane_backlogs, pause_lane, resume_lane
 
-app = new_app(help="Pause and resume what goes to a partner or sink.", no_args_is_help=True)
+app = new_app(
+    help="""Pause and resume what goes to a partner or sink.
 
-NameArgument = Annotated[str, typer.Argument(help="The lane, as `lane list` names it.", metavar="LANE")]
+    Example: stam-adapter lane list
+    """,
+    no_args_is_help=True,
+)
+
+NameArgument = Annotated[
+    str, typer.Argument(help="The lane, as `lane list` names it.", metavar="LANE", autocompletion=lane_names)
+]
 
 _COLUMNS = (
     Column("lane", "lane"),
@@ -31,7 +40,7 @@ _COLUMNS = (
 
 @app.callback()
 def _lane() -> None:
-    """Pause and resume what goes to a partner or sink."""
+    pass
 
 
 @app.command("list")
@@ -60,23 +69,24 @@ def pause(
     name: NameArgument,
     reason: Annotated[str, typer.Option("--reason", help="Why; shown in the list.")],
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Start no new work in a lane until it is resumed; what runs may end.
 
     Example: stam-adapter lane pause sink:voorbeeldstad/archief --reason "file server in maintenance"
     """
     asyncio.run(_pause(read_config(config), name, reason))
-    typer.echo(f"{name} is paused")
+    report(f"{name} is paused", {"lane": name, "state": "paused", "reason": reason}, as_json=as_json)
 
 
 @app.command("resume")
-def resume(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def resume(name: NameArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Start the work in a lane again.
 
     Example: stam-adapter lane resume sink:voorbeeldstad/archief
     """
     asyncio.run(_resume(read_config(config), name))
-    typer.echo(f"{name} is open")
+    report(f"{name} is open", {"lane": name, "state": "open"}, as_json=as_json)
 
 
 async def _backlogs(config: Config) -> tuple[LaneBacklog, ...]:

@@ -26,7 +26,8 @@ from adapter.cli.bulk import (
 )
 from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
-from adapter.cli.output import Column, fail, say, show_document, show_table
+from adapter.cli.names import message_ids
+from adapter.cli.output import Column, fail, report, say, show_document, show_table
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     AuthorityOption,
@@ -72,10 +73,21 @@ from adapter.views.stored import (
 )
 from adapter.work import utc_now
 
-app = new_app(help="Look into messages, and mend what became of them.", no_args_is_help=True)
+app = new_app(
+    help="""Look into messages, and mend what became of them.
+
+    Example: stam-adapter message list --state refused
+
+    Example: stam-adapter message show 20230731-0001@dso.example
+    """,
+    no_args_is_help=True,
+)
 
 MessageIdArgument = Annotated[
-    str, typer.Argument(help="The MessageId, without angle brackets.", metavar="MESSAGE_ID")
+    str,
+    typer.Argument(
+        help="The MessageId, without angle brackets.", metavar="MESSAGE_ID", autocompletion=message_ids
+    ),
 ]
 
 MaybeMessageIdArgument = Annotated[
@@ -83,6 +95,7 @@ MaybeMessageIdArgument = Annotated[
     typer.Argument(
         help="The MessageId, without angle brackets; without one, options choose.",
         metavar="MESSAGE_ID",
+        autocompletion=message_ids,
         show_default=False,
     ),
 ]
@@ -171,17 +184,20 @@ def resend(
     Or another signal (an error, a Pong), with the same octets as before. Without a MessageId: all that the options
     choose, by the moment at which they were made, as far as the partner can still use them.
 
-    Example: stam-adapter message resend 6f1c...@adapter.example
+    Example: stam-adapter message resend 6f1c0a52@adapter.example
 
     Example: stam-adapter message resend --authority voorbeeldstad --since 2026-03-01T08:00 --until 2026-03-01T10:00
     """
-    require_one(
-        "MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes, as_json)
-    )
+    require_one("MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes))
     settings = read_config(config)
     if message_id is not None:
         message = asyncio.run(_resend(settings, _bare(message_id)))
-        typer.echo(f"{message.action} {message.message_id} is sent again{when_done(settings)}")
+        document = {"messageId": message.message_id, "action": message.action, "changed": 1}
+        report(
+            f"{message.action} {message.message_id} is sent again{when_done(settings)}",
+            document,
+            as_json=as_json,
+        )
         return
     choice, now = chosen(authority, None, with_reason, since, until), utc_now()
     asyncio.run(_say_what_is_left(settings, choice, state, now))
@@ -214,14 +230,14 @@ def retry(
 
     Example: stam-adapter message retry --with-reason "no route" --dry-run
     """
-    require_one(
-        "MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes, as_json)
-    )
+    require_one("MessageId", message_id, (authority, state, with_reason, since, until), (dry_run, yes))
     settings = read_config(config)
     if message_id is not None:
         count = asyncio.run(_retry(settings, _bare(message_id)))
-        typer.echo(
-            f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{when_done(settings)}"
+        report(
+            f"{count} parked {'job is' if count == 1 else 'jobs are'} tried again{when_done(settings)}",
+            {"messageId": _bare(message_id), "changed": count},
+            as_json=as_json,
         )
         return
     choice, now = chosen(authority, None, with_reason, since, until), utc_now()

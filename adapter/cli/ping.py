@@ -10,7 +10,9 @@ import typer
 
 from adapter.cli.agreements import known_agreement
 from adapter.cli.auditing import change, changed
-from adapter.cli.output import fail, say, show_json
+from adapter.cli.names import cpa_ids
+from adapter.cli.output import WRONG_USE, fail, say, show_json
+from adapter.cli.progress import progress
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -19,7 +21,7 @@ from adapter.cli.settings import (
     opened_store,
     read_config,
 )
-from adapter.config import Config
+from adapter.config import Config, parse_duration
 from adapter.msh import await_answer, new_ping, send_job
 from adapter.store import MessageState, StoredMessage, insert_message
 
@@ -27,23 +29,32 @@ _SLACK = timedelta(seconds=2)
 
 
 def ping(
-    cpa_id: Annotated[str, typer.Argument(help="The CPAId of the agreement.", metavar="CPA_ID")],
+    cpa_id: Annotated[
+        str, typer.Argument(help="The CPAId of the agreement.", metavar="CPA_ID", autocompletion=cpa_ids)
+    ],
     config: ConfigOption = DEFAULT_CONFIG,
-    wait: Annotated[float, typer.Option("--wait", help="Seconds to wait for the Pong.", min=1)] = 30.0,
+    wait: Annotated[
+        str,
+        typer.Option("--wait", help="How long to wait for the Pong, as 30s or 2m.", metavar="DURATION"),
+    ] = "30s",
     as_json: JsonOption = False,
 ) -> None:
     """Send a Ping under an agreement and wait for the Pong.
 
     The running daemon sends it, so that agreement, addresses, certificates and routing are tested both ways.
 
-    Example: stam-adapter ping Verzoeknotificatie_0000..._0000..._1
+    Example: stam-adapter ping Verzoeknotificatie_00000004000000001000_00000001001100415000_1
     """
+    try:
+        patience = parse_duration(f"{wait}s" if wait.isdecimal() else wait)
+    except ValueError as problem:
+        fail(f"--wait {wait!r} {problem}", WRONG_USE)
     settings = read_config(config)
     if not daemon_runs(settings):
         fail(
             f"no daemon runs on {settings.state}; start it with `stam-adapter run`, since the Pong comes to it"
         )
-    message = asyncio.run(_ping(settings, cpa_id, timedelta(seconds=wait)))
+    message = asyncio.run(_ping(settings, cpa_id, patience))
     _report(message, as_json)
 
 
@@ -57,7 +68,8 @@ async def _ping(config: Config, cpa_id: str, wait: timedelta) -> StoredMessage:
             lambda conn: insert_message(conn, message, send_job(known), now),
             lambda _: changed("ping", cpa_id, known.authority),
         )
-        return await await_answer(db, row_id, wait + _SLACK)
+        with progress("waiting for the Pong"):
+            return await await_answer(db, row_id, wait + _SLACK)
 
 
 def _report(message: StoredMessage, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from adapter.cli.output import (
     show_json,
     show_table,
 )
+from adapter.cli.progress import progress
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     AuthorityOption,
@@ -135,11 +136,14 @@ async def _reconcile(
             for name in () if dry_run else sorted(plans):
                 if authority in {None, name}:
                     await note(db, changed("reconcile", verzoeknummer, name))
-            return [
-                await _ask(reconciler, plan, days, verzoeknummer, dry_run=dry_run)
-                for name, plan in plans.items()
-                if authority in {None, name}
-            ]
+            wanted = [plan for name, plan in plans.items() if authority in {None, name}]
+            asked: list[_Asked] = []
+            with progress("asking DSO-LV") as course:
+                for plan in wanted:
+                    course.at(f"asking DSO-LV for {plan.authority}")
+                    asked.append(await _ask(reconciler, plan, days, verzoeknummer, dry_run=dry_run))
+                    course.to(len(asked), len(wanted))
+            return asked
     finally:
         await sources.close()
 

@@ -11,12 +11,21 @@ import typer
 
 from adapter.cli.auditing import changed, note
 from adapter.cli.output import FAILED, Column, fail, say, show_document, show_table
+from adapter.cli.progress import progress
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, opened_store, read_config
 from adapter.config import Config
 from adapter.daemon import Purger, documents_of, effective_policy
-from adapter.store import Finding, active_agreements, find_orphans, open_spool, verify_contents
+from adapter.store import (
+    Database,
+    Finding,
+    Spool,
+    active_agreements,
+    find_orphans,
+    open_spool,
+    verify_contents,
+)
 
-_PROGRESS: Final = 1024 * 1024 * 1024
+_MEGABYTE: Final = 1000 * 1000
 _COLUMNS: Final = (
     Column("kind", "what"),
     Column("authority", "authority"),
@@ -74,22 +83,15 @@ async def _purge(config: Config, *, dry_run: bool) -> dict[str, int]:
         purger = Purger(db, open_spool(config))
         if not dry_run:
             await note(db, changed("db.purge", None))
-        counts = await (purger.look(policy, now) if dry_run else purger.run(policy, now))
+        with progress("counting what may go" if dry_run else "removing what was kept long enough"):
+            counts = await (purger.look(policy, now) if dry_run else purger.run(policy, now))
     return {str(what): count for what, count in counts.items()}
 
 
 async def _verify(config: Config, rate: int) -> tuple[int, int, list[dict[str, Any]]]:
-    checked = octets = 0
-    findings: list[dict[str, Any]] = []
     async with opened_store(config) as db:
         spool = open_spool(config)
-        async with contextlib.aclosing(verify_contents(db, spool, rate)) as contents:
-            async for one in contents:
-                if (octets + one.size) // _PROGRESS > octets // _PROGRESS:
-                    say(f"{checked + 1} contents, {(octets + one.size) // _PROGRESS} GiB looked at")
-                checked, octets = checked + 1, octets + one.size
-                if one.finding is not None:
-                    findings.append(_row(one.finding))
+        checked, octets, findings = await _digest(db, spool, rate)
         findings += [
             {
                 "kind": "orphan",
@@ -101,6 +103,21 @@ async def _verify(config: Config, rate: int) -> tuple[int, int, list[dict[str, A
             async for some in find_orphans(db, spool, datetime.now(UTC))
             for one in some
         ]
+    return checked, octets, findings
+
+
+async def _digest(db: Database, spool: Spool, rate: int) -> tuple[int, int, list[dict[str, Any]]]:
+    """How many contents of how many octets there are, and what is wrong with which."""
+    checked = octets = 0
+    findings: list[dict[str, Any]] = []
+    with progress("digesting contents") as course:
+        async with contextlib.aclosing(verify_contents(db, spool, rate)) as contents:
+            async for one in contents:
+                checked, octets = checked + 1, octets + one.size
+                course.to(checked)
+                course.at(f"digesting contents, {octets / _MEGABYTE:,.0f} MB")
+                if one.finding is not None:
+                    findings.append(_row(one.finding))
     return checked, octets, findings
 
 

@@ -25,6 +25,8 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
     It stops on SIGTERM and SIGINT: it takes no new message, lets running work end, puts back what does not within
     seconds, and exits with 0.
+
+    Example: stam-adapter run --config /etc/stam-adapter/stam-adapter.toml
     """
     run_daemon(config)
 

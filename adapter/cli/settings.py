@@ -11,31 +11,60 @@ from typing import Annotated, NoReturn
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapter.cli.names import PLACES, VARIABLE, authority_names, usual_place
 from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, fail
 from adapter.config import AuthorityConfig, Config, ConfigProblem, load_config
 from adapter.observe import configure_logs
 from adapter.store import Database, StoreProblem, daemon_is_running, open_database, schema_status
+
+
+def _found(ctx: typer.Context, value: Path) -> Path:
+    """The configuration that was named, else that of the usual places."""
+    source = ctx.get_parameter_source("config")
+    return usual_place() if source is not None and source.name == "DEFAULT" else value
+
 
 ConfigOption = Annotated[
     Path,
     typer.Option(
         "--config",
         "-c",
-        envvar="STAM_ADAPTER_CONFIG",
+        envvar=VARIABLE,
         help="The configuration file.",
-        show_default=True,
+        show_default=" or ".join(map(str, PLACES)),
+        callback=_found,
+        metavar="FILE",
     ),
 ]
-DEFAULT_CONFIG = Path("stam-adapter.toml")
+DEFAULT_CONFIG = PLACES[0]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 AuthorityOption = Annotated[
     str | None,
-    typer.Option("--authority", "-a", help="Only of this authority, by its name in the configuration."),
+    typer.Option(
+        "--authority",
+        "-a",
+        help="Only of this authority, by its name in the configuration.",
+        metavar="NAME",
+        autocompletion=authority_names,
+    ),
 ]
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at most, the newest.", min=1)]
+NamedAuthorityOption = Annotated[
+    str,
+    typer.Option(
+        "--authority",
+        "-a",
+        help="For whom, by its name in the configuration.",
+        metavar="NAME",
+        autocompletion=authority_names,
+    ),
+]
+
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", help="How many at most, the newest.", min=1, metavar="NUMBER")
+]
 
 
 def read_config(path: Path) -> Config:
@@ -45,9 +74,18 @@ def read_config(path: Path) -> Config:
     """
     configure_logs("console", "warning")
     try:
-        return load_config(path, os.environ)
+        return load(path)
     except ConfigProblem as problem:
         fail_configuration(problem)
+
+
+def load(path: Path) -> Config:
+    """Read the configuration. Raises ConfigProblem, also where none was named and the usual places have none."""
+    if path == DEFAULT_CONFIG and not any(place.exists() for place in PLACES):
+        places = " nor ".join(map(str, PLACES))
+        fix = f"name it with --config, or in the environment variable {VARIABLE}"
+        raise ConfigProblem([f"there is no configuration, neither {places}; {fix}"])
+    return load_config(path, os.environ)
 
 
 def fail_configuration(problem: ConfigProblem) -> NoReturn:

@@ -4,14 +4,16 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from adapter.cli.output import WRONG_USE, fail, say
+from adapter.cli.output import WRONG_USE, fail, say, show_json
+from adapter.cli.settings import JsonOption
 from adapter.observe import configure_logs
 from adapter.simulator import (
     AgreementPlan,
@@ -64,6 +66,7 @@ def simulate(
             "repeat it for more. An unknown one lists all.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a simulated DSO-LV: it sends verzoeknotificaties and serves Verzoek afhandelen.
 
@@ -72,7 +75,12 @@ def simulate(
     a long name, or file names that are hostile.
 
     It makes a throw-away PKI, a CPA and a fitting configuration in --directory. Start an adapter with these
-    (`stam-adapter run --config DIRECTORY/stam-adapter.toml`, or your own), and watch what arrives.
+    (`stam-adapter run --config DIRECTORY/stam-adapter.toml`, or your own), and watch what arrives. It ends on SIGINT
+    and SIGTERM. With --json, a document says where everything is, as soon as it listens.
+
+    Example: stam-adapter simulate --directory simulation --every 60
+
+    Example: stam-adapter simulate --type Melding --fault latency=2s
     """
     configure_logs("console", "info")
     try:
@@ -84,7 +92,17 @@ def simulate(
         fail(f"{directory} is not empty; choose another --directory, or remove it")
     free = free_ports()
     ports = Ports(adapter_port or free.adapter, free.admin, free.dso_ebms, api_port or free.dso_api)
-    asyncio.run(_simulate(directory, ports, _Sending(every, count, stam_type, doel), faults))
+    asyncio.run(_simulate(directory, ports, _Sending(every, count, stam_type, doel), faults, as_json=as_json))
+
+
+_SAID: Final = {
+    "configuration": "configuration of a fitting adapter",
+    "cpa": "CPA",
+    "certificate": "certificate of the adapter",
+    "key": "key of the adapter",
+    "listenAt": "the adapter must listen at",
+    "verzoekAfhandelen": "Verzoek afhandelen",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,9 @@ class _Sending:
     doel: Doel | None
 
 
-async def _simulate(directory: Path, ports: Ports, sending: _Sending, faults: Faults) -> None:
+async def _simulate(
+    directory: Path, ports: Ports, sending: _Sending, faults: Faults, *, as_json: bool
+) -> None:
     world = await asyncio.to_thread(
         create_world, directory, {"voorbeeldstad": AgreementPlan()}, ports=ports, key_size=3072
     )
@@ -105,23 +125,26 @@ async def _simulate(directory: Path, ports: Ports, sending: _Sending, faults: Fa
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with SimulatedDso(world, faults=faults) as dso:
-        _introduce(world)
+        if as_json:
+            show_json(dict(_introduction(world)))
+        else:
+            for key, value in _introduction(world):
+                say(f"{_SAID[key]:<40}{value}")
         task = asyncio.create_task(_send(dso, world, sending))
         await stop.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _introduce(world: World) -> None:
+def _introduction(world: World) -> Iterator[tuple[str, object]]:
+    """Where everything is, by its name in JSON."""
     authority = world.authorities[0]
-    for line in (
-        f"configuration of a fitting adapter   {world.config}",
-        f"CPA                                  {authority.cpa_path}",
-        f"certificate and key of the adapter   {world.directory / 'tls' / authority.name}.pem, .key",
-        f"the adapter must listen at           {world.adapter_endpoint}",
-        f"Verzoek afhandelen                   https://localhost:{world.ports.dso_api}",
-    ):
-        say(line)
+    yield "configuration", world.config
+    yield "cpa", authority.cpa_path
+    yield "certificate", world.directory / "tls" / f"{authority.name}.pem"
+    yield "key", world.directory / "tls" / f"{authority.name}.key"
+    yield "listenAt", world.adapter_endpoint
+    yield "verzoekAfhandelen", f"https://localhost:{world.ports.dso_api}"
 
 
 async def _send(dso: SimulatedDso, world: World, sending: _Sending) -> None:

@@ -26,13 +26,24 @@ from adapter.cli.bulk import (
 )
 from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
-from adapter.cli.output import WRONG_CONFIGURATION, WRONG_USE, Column, fail, say, show_document, show_table
+from adapter.cli.names import sink_names, verzoeknummers
+from adapter.cli.output import (
+    WRONG_CONFIGURATION,
+    WRONG_USE,
+    Column,
+    fail,
+    report,
+    say,
+    show_document,
+    show_table,
+)
 from adapter.cli.settings import (
     DEFAULT_CONFIG,
     AuthorityOption,
     ConfigOption,
     JsonOption,
     LimitOption,
+    NamedAuthorityOption,
     named_authority,
     opened_store,
     read_config,
@@ -66,16 +77,29 @@ from adapter.views.evidence import evidence_of_verzoek
 from adapter.views.stored import Description, describe_delivery, describe_file, describe_job, timeline
 from adapter.work import utc_now
 
-app = new_app(help="Look into verzoeken, and mend what became of them.", no_args_is_help=True)
+app = new_app(
+    help="""Look into verzoeken, and mend what became of them.
+
+    Example: stam-adapter verzoek list --state parked
+
+    Example: stam-adapter verzoek show 2023073100048
+    """,
+    no_args_is_help=True,
+)
 
 MAX_NUMBER: Final = 100
 """Longest verzoeknummer that is taken, as in a notification."""
 
-NumberArgument = Annotated[str, typer.Argument(help="The verzoeknummer.", metavar="NUMMER")]
+NumberArgument = Annotated[
+    str, typer.Argument(help="The verzoeknummer.", metavar="NUMMER", autocompletion=verzoeknummers)
+]
 MaybeNumberArgument = Annotated[
     str | None,
     typer.Argument(
-        help="The verzoeknummer; without one, options choose.", metavar="NUMMER", show_default=False
+        help="The verzoeknummer; without one, options choose.",
+        metavar="NUMMER",
+        show_default=False,
+        autocompletion=verzoeknummers,
     ),
 ]
 VolgnummerOption = Annotated[
@@ -231,26 +255,35 @@ def skip(
 @app.command("fetch")
 def fetch(
     verzoeknummer: NumberArgument,
-    authority: Annotated[
-        str, typer.Option("--authority", "-a", help="For whom, by its name in the configuration.")
-    ],
+    authority: NamedAuthorityOption,
     sink: Annotated[
-        str | None, typer.Option("--sink", help="Where to; else the sink of the first route with flow stam.")
+        str | None,
+        typer.Option(
+            "--sink",
+            help="Where to; else the sink of the first route with flow stam.",
+            metavar="NAME",
+            autocompletion=sink_names,
+        ),
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
 ) -> None:
     """Collect a verzoek without a notification.
 
     From DSO-LV; it is then delivered as any other.
 
-    Example: stam-adapter verzoek fetch 2023073100048 --authority voorbeeldstad
+    Example: stam-adapter verzoek fetch 2023073100049 --authority voorbeeldstad
     """
     settings = read_config(config)
     target = _sink(authority, named_authority(settings, authority), sink)
     if not verzoeknummer.strip() or not verzoeknummer.isprintable() or len(verzoeknummer) > MAX_NUMBER:
         fail(f"{verzoeknummer!r} is no verzoeknummer; it is a number such as 2023073100048", WRONG_USE)
     asyncio.run(_fetch(settings, verzoeknummer.strip(), authority, target))
-    typer.echo(f"{verzoeknummer} is collected for {authority} and delivered to {target}{when_done(settings)}")
+    report(
+        f"{verzoeknummer} is collected for {authority} and delivered to {target}{when_done(settings)}",
+        {"verzoeknummer": verzoeknummer.strip(), "authority": authority, "sink": target},
+        as_json=as_json,
+    )
 
 
 def _sink(name: str, authority: AuthorityConfig, wanted: str | None) -> str:
@@ -280,10 +313,8 @@ def _open_state(state: DeliveryState | None) -> DeliveryState:
 
 def _say_done(verzoeknummer: str, count: int, done: str, *, as_json: bool) -> None:
     deliveries = "1 delivery is" if count == 1 else f"{count} deliveries are"
-    if as_json:
-        show_document({"verzoeknummer": verzoeknummer, "changed": count, "done": done}, as_json=True)
-    else:
-        typer.echo(f"{verzoeknummer}: {deliveries} {done}")
+    document = {"verzoeknummer": verzoeknummer, "changed": count, "done": done}
+    report(f"{verzoeknummer}: {deliveries} {done}", document, as_json=as_json)
 
 
 def _not_found(verzoeknummer: str, authority: str | None) -> NoReturn:

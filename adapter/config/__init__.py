@@ -7,7 +7,7 @@ from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConf
 from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
 from adapter.config.key_files import KeyFiles, with_key_of_bundle
 from adapter.config.lines import Key
-from adapter.config.load import load_config
+from adapter.config.load import authority_files, load_config
 from adapter.config.problems import ConfigProblem, did_you_mean
 from adapter.config.publish import PublishBody, PublishConfig
 from adapter.config.reconcile import (
@@ -46,6 +46,7 @@ from adapter.config.settings import (
     TrustConfig,
     VerzoekTraits,
 )
+from adapter.config.syntax import read_table
 from adapter.config.values import (
     BucketUrl,
     ByteSize,
@@ -108,6 +109,7 @@ __all__ = [
     "TlsConfig",
     "TrustConfig",
     "VerzoekTraits",
+    "authority_files",
     "did_you_mean",
     "dso_environment",
     "load_config",
@@ -118,6 +120,7 @@ __all__ = [
     "parse_size",
     "paths_in",
     "read_secret",
+    "read_table",
     "with_key_of_bundle",
     "without",
 ]

@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from io import BufferedWriter, FileIO
@@ -65,7 +65,22 @@ class BackedUp:
     problems: tuple[str, ...]
 
 
-async def back_up(db: Database, spool: Spool | None, url: str, directory: Path, now: datetime) -> BackedUp:
+Report = Callable[[int, int], object]
+"""Told how many files are done, and of how many."""
+
+
+def _untold(_done: int, _of: int) -> None:
+    pass
+
+
+async def back_up(
+    db: Database,
+    spool: Spool | None,
+    url: str,
+    directory: Path,
+    now: datetime,
+    report: Report = _untold,
+) -> BackedUp:
     """Make a backup in a directory that is empty or not there, beside a running daemon or without one.
 
     Without a `spool` it has the database alone: an object store is protected by means of its own.
@@ -82,7 +97,7 @@ async def back_up(db: Database, spool: Spool | None, url: str, directory: Path, 
     if spool is None:
         contents, octets, gone = [], 0, dict[str, str]()
     else:
-        octets, gone = await _copy_files(spool, contents, directory / "spool")
+        octets, gone = await _copy_files(spool, contents, directory / "spool", report)
     still_named = await _still_named(db, list(gone))
     problems = [gone[key] for key in sorted(still_named)]
     backup = Backup(now, store, len(contents) - len(gone), octets)
@@ -90,7 +105,7 @@ async def back_up(db: Database, spool: Spool | None, url: str, directory: Path, 
     return BackedUp(backup, len(gone) - len(still_named), tuple(problems))
 
 
-def restore(url: str, state: Path, directory: Path) -> Backup:
+def restore(url: str, state: Path, directory: Path, report: Report = _untold) -> Backup:
     """Put a backup where there is no store; the daemon finds at its next start that it was restored. Blocking.
 
     Files first, then the manifest, and the database last: what is not complete is not taken for a store.
@@ -114,8 +129,9 @@ def restore(url: str, state: Path, directory: Path) -> Backup:
             "empty database"
         )
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for source in _files_of(directory / "spool"):
+    for number, source in enumerate(_files_of(directory / "spool"), 1):
         _put(source, state / source.relative_to(directory))
+        report(number, backup.files)
     _put(directory / MANIFEST, state / MANIFEST)
     if is_postgres_url(url):
         options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
@@ -223,10 +239,13 @@ def _without_password(url: str) -> tuple[str, str | None]:
 # --- the files
 
 
-async def _copy_files(spool: Spool, contents: Sequence[Content], copies: Path) -> tuple[int, dict[str, str]]:
+async def _copy_files(
+    spool: Spool, contents: Sequence[Content], copies: Path, report: Report
+) -> tuple[int, dict[str, str]]:
     """Copy what there is; return its octets, and by its key why a file is not there as it was stored."""
     octets, gone = 0, dict[str, str]()
-    for content in contents:
+    for number, content in enumerate(contents, 1):
+        report(number, len(contents))
         try:
             octets += await _copy(spool, content, copies)
         except SpoolDamaged as problem:

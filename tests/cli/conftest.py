@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +21,10 @@ from adapter.simulator import AgreementPlan, SimulatedDso, World, create_world
 from adapter.store import (
     Content,
     Database,
+    Direction,
     Flow,
     JobKind,
+    MessageKind,
     NewDelivery,
     NewJob,
     NewPayload,
@@ -33,6 +36,7 @@ from adapter.store import (
     migrate,
     open_database,
     park_job,
+    pause_lane,
 )
 from tests.messages import new_message
 
@@ -63,15 +67,16 @@ def world(tmp_path: Path) -> World:
     return create_world(tmp_path, {"voorbeeldstad": AgreementPlan()})
 
 
+def run_command(*args: object) -> Result:
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
 @pytest.fixture
 def cli() -> Callable[..., Result]:
-    def run(*args: object) -> Result:
-        result = CliRunner().invoke(app, [str(arg) for arg in args])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+    return run_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,35 @@ def shop(world: World, cli: Callable[..., Result]) -> Shop:
     found = Shop(world, cli)
     migrate("sqlite", found.state)
     return found
+
+
+@pytest.fixture(scope="session")
+def made(made_once: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a configuration, and a store in which something of everything waits; no test changes it."""
+    place = tmp_path_factory.mktemp("made")
+    shutil.copytree(made_once.directory, place, dirs_exist_ok=True)
+    shop = Shop(replace(made_once, directory=place), run_command)
+    migrate("sqlite", shop.state)
+    shop.message("20230731-0001@dso.example", NewJob(JobKind.ROUTE, "route:voorbeeldstad"))
+    shop.park(JobKind.ROUTE)
+    shop.message("6f1c0a52@adapter.example", direction=Direction.OUT, kind=MessageKind.ACKNOWLEDGMENT)
+    shop.delivery()
+    shop.park(JobKind.COLLECT)
+    shop.use(lambda db: db.write(pause_lane, "sink:voorbeeldstad/archief", "maintenance"))
+    document = place / "cpa" / "voorbeeldstad.xml"
+    assert shop.run("cpa", "add", document, "--authority", "voorbeeldstad").exit_code == 0
+    for name in ("nieuw.xml", "message.http"):
+        shutil.copy(document, place / name)
+    return place
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it for one test, which is the working directory."""
+    here = tmp_path / "here"
+    shutil.copytree(made, here)
+    monkeypatch.chdir(here)
+    return here
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_one_of_several_cpas_is_to_be_chosen(shop: Any) -> None:
     path.write_text(path.read_text().replace(shop.cpa_id, "CPA-2"))
     result = connect(shop, "--step", "cpa")
     assert result.exit_code == 2
-    assert f"choose one with --cpa: CPA-2, {shop.cpa_id}" in result.stderr
+    assert f"choose one with --cpa-id: CPA-2, {shop.cpa_id}" in result.stderr
     assert connect(shop, "--step", "cpa", "--cpa", "CPA-2").exit_code == 0
 
 

@@ -150,5 +150,5 @@ def test_without_a_database_the_fix_is_named(cli: Cli, made_once: World) -> None
     result = cli("cpa", "list", "--config", made_once.config, "--json")
     assert result.exit_code == 1
     assert "run `stam-adapter db migrate`" in result.stderr
-    assert not result.stdout
+    assert json.loads(result.stdout).keys() == {"error"}
     assert not (made_once.directory / "var").exists()

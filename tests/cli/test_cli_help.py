@@ -1,37 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
 
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from adapter.cli.app import _Commands
-
-
-@pytest.mark.parametrize("name", list(_Commands.lazy))
-def test_each_command_says_of_itself_what_the_list_says(cli: Callable[..., Result], name: str) -> None:
-    result = cli(name, "--help")
-    assert result.exit_code == 0
-    assert _Commands.lazy[name].help.rstrip(".").split(",")[0].split(":")[0] in " ".join(
-        result.stdout.split()
-    )
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(["check"], ["ping"], ["inspect"], ["reconcile"], ["db", "migrate"]),
-        *(["cpa", one] for one in ("check", "show", "list", "add", "withdraw")),
-        *(["message", one] for one in ("list", "show", "resend", "retry")),
-        *(["verzoek", one] for one in ("list", "show", "retry", "skip", "fetch")),
-    ],
-    ids=" ".join,
-)
-def test_each_command_shows_an_example(cli: Callable[..., Result], command: list[str]) -> None:
-    assert f"Example: stam-adapter {' '.join(command)}" in " ".join(cli(*command, "--help").stdout.split())
+from adapter.cli import names, settings
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
@@ -70,6 +49,53 @@ def test_a_configuration_that_is_not_there_is_exit_code_78(cli: Callable[..., Re
 
 def test_the_version_is_shown(cli: Callable[..., Result]) -> None:
     assert cli("--version").stdout.startswith("stam-adapter ")
+
+
+def test_the_version_can_be_shown_with_what_it_stands_on(cli: Callable[..., Result]) -> None:
+    shown = json.loads(cli("version", "--json").stdout)
+    assert f"stam-adapter {shown['version']}\n" == cli("--version").stdout
+    assert shown["openssl"] == ssl.OPENSSL_VERSION
+    assert {"python", "libxml2", "sqlite", "platform", "libraries"} <= shown.keys()
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The places where a configuration is looked for, in the directory of the test."""
+    places = [Path("stam-adapter.toml"), tmp_path / "etc" / "stam-adapter.toml"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(names, "PLACES", places)
+    monkeypatch.setattr(settings, "PLACES", places)
+    places[1].parent.mkdir()
+    return places
+
+
+def said(cli: Callable[..., Result], *more: object, code: int = 78) -> str:
+    result = cli("cpa", "list", *more)
+    assert result.exit_code == code
+    return result.stderr
+
+
+def test_a_configuration_is_looked_for_in_this_directory_and_then_where_systems_have_it(
+    cli: Callable[..., Result], places: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(cli) == (
+        f"there is no configuration, neither stam-adapter.toml nor {places[1]}; name it with --config, or in the "
+        "environment variable STAM_ADAPTER_CONFIG\n"
+    )
+    places[1].write_text("there = 1")
+    assert said(cli).startswith(f"{places[1]}: environment: is missing")
+    places[0].write_text("here = 1")
+    assert said(cli).startswith("stam-adapter.toml: environment: is missing")
+    monkeypatch.setenv("STAM_ADAPTER_CONFIG", "variable.toml")
+    assert said(cli).startswith("variable.toml: cannot be read")
+    assert said(cli, "--config", "option.toml").startswith("option.toml: cannot be read")
+
+
+def test_a_configuration_that_is_named_is_not_looked_for_elsewhere(
+    cli: Callable[..., Result], places: list[Path]
+) -> None:
+    places[1].write_text("there = 1")
+    assert said(cli, "--config", "stam-adapter.toml").startswith("stam-adapter.toml: cannot be read")
 
 
 def test_the_daemon_does_not_wait_for_what_it_seldom_needs() -> None:

@@ -284,7 +284,7 @@ def test_what_is_not_known_fails_and_says_what_was_looked_for(
     assert result.exit_code == 1
     assert reason in result.stderr
     assert "looked for: a CPA" in result.stderr
-    assert not result.stdout
+    assert reason in json.loads(result.stdout)["error"]["problems"][0]
 
 
 def test_an_agreement_that_is_no_cpa_fails(cli: Cli, made_once: World, tmp_path: Path) -> None:
