@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import typer
 
@@ -18,10 +17,10 @@ from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Result
 from adapter.cli.output import error_console, fail, say
 from adapter.cli.settings import daemon_runs, fail_configuration, named_authority
-from adapter.config import AuthorityConfig, Config, ConfigProblem, Environment, KeyFiles, read_secret
+from adapter.config import AuthorityConfig, Config, ConfigProblem, KeyFiles, read_secret
 from adapter.connecting import CertificateFacts, Folder, Ground, Publisher, Remark, Subject
-from adapter.daemon import load_trust
-from adapter.net import HttpClient, Timeouts
+from adapter.daemon import api_client, load_trust
+from adapter.net import Timeouts
 from adapter.observe import installed_version
 from adapter.pki import KeyPair, KeyProblem
 from adapter.rendering import Language
@@ -148,7 +147,6 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
     settings = owner.publish
     if settings is None:
         return None
-    host = urlsplit(settings.url).hostname or ""
     used = next(
         (
             _load(config, authority, one.own_keys, table)
@@ -163,17 +161,10 @@ def _publisher(config: Config, authority: str, owner: AuthorityConfig, keys: Key
     except ConfigProblem as problem:
         fail_configuration(problem)
     except ValueError as problem:
-        fail_configuration(ConfigProblem([f"authority {authority}: publish: api_key_file: {problem}"]))
-    http = HttpClient(
-        key_pair=used,
-        trust=trust,
-        # which OIN the API's certificate carries is not published: chain and host name decide
-        expected_oins=None,
-        allowed_hosts=frozenset({host}),
-        timeouts=Timeouts(read=settings.timeout, total=settings.timeout),
-        allow_plain=config.environment is Environment.TEST,
-        proxy=config.outgoing.proxy_for(host),
-    )
+        place = ("authorities", authority, "publish", "api_key_file")
+        fail_configuration(ConfigProblem([config.problem(place, str(problem))]))
+    timeouts = Timeouts(read=settings.timeout, total=settings.timeout)
+    http = api_client(config, settings.url, used, trust, timeouts)
     return Publisher(settings, used, http, api_key)
 
 
@@ -184,8 +175,8 @@ def _load(
     table: str | None = None,
 ) -> KeyPair:
     """A key pair of an authority, its own or of a table of it; ends the command where it cannot be used."""
-    where = f"authority {authority}" + (f": {table}" if table else "")
+    place = ("authorities", authority, *([table] if table else ()))
     try:
         return files.load(strict=config.environment.guards_keys)
     except KeyProblem as problem:
-        fail_configuration(ConfigProblem([f"{where}: {problem}"]))
+        fail_configuration(ConfigProblem([config.problem_with(place, files, str(problem))]))

@@ -567,7 +567,11 @@ class Config(Section):
 
     def problem_with(self, key: Key, files: BaseModel, text: str) -> str:
         """A problem with a file that is named in the section with this key, and with which its text begins."""
-        named = (name for name, value in files if isinstance(value, Path) and text.startswith(f"{value}:"))
+        named = (
+            name
+            for name, value in files
+            if isinstance(value, Path) and text.startswith((f"{value}:", f"{value} "))
+        )
         return self.problem((*key, *((name,) if (name := next(named, None)) else ())), text)
 
     def with_authorities(self, authorities: Mapping[str, AuthorityConfig], origin: Origin) -> Self:

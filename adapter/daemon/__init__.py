@@ -2,6 +2,7 @@
 
 """The daemon and its parts, put together."""
 
+from adapter.daemon.api_client import api_client
 from adapter.daemon.chains import Shown, configured, ours, partners_in
 from adapter.daemon.collecting import Sources
 from adapter.daemon.crl_source import download_crl
@@ -25,6 +26,7 @@ __all__ = [
     "RetentionTask",
     "Shown",
     "Sources",
+    "api_client",
     "configured",
     "documents_of",
     "download_crl",

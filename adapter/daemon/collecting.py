@@ -2,12 +2,13 @@
 
 """Where each authority collects its verzoeken from: a client of Verzoek afhandelen with its keys and OIN."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from adapter.config import Config, ConfigProblem, DsoConfig, Environment, read_secret
+from adapter.config import Config, ConfigProblem, DsoConfig, read_secret
+from adapter.daemon.api_client import api_client
 from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
 from adapter.observe import Metrics
 from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore
@@ -54,9 +55,7 @@ class Sources:
     def __post_init__(self) -> None:
         """Read the keys that differ from the authority's own, and the secrets. Raises ConfigProblem."""
         self._access = {
-            name: _read_access(
-                name, settings.dso, self.keys[name], strict=self.config.environment.guards_keys
-            )
+            name: _read_access(self.config, name, settings.dso, self.keys[name])
             for name, settings in self.config.authorities.items()
             if settings.dso is not None
         }
@@ -101,8 +100,7 @@ class Sources:
         access = self._access[authority]
         throttle = Throttle(f"Verzoek afhandelen for {authority}", dso.concurrency, dso.rate)
         self._throttles[authority] = throttle
-        host = urlsplit(dso.url).hostname or ""
-        http = self._http(dso, access, host, frozenset({host, *(_host(one) for one in dso.hosts)}))
+        http = self._http(dso, access, dso.url, map(_host, dso.hosts))
         client = VerzoekAfhandelen(
             http,
             _settings(oin, dso, access),
@@ -128,9 +126,8 @@ class Sources:
         """Where access tokens come from: a host of its own, where no link may lead."""
         if dso.oauth is None:
             return None
-        host = urlsplit(dso.oauth.token_url).hostname or ""
         return ClientCredentials(
-            self._http(dso, access, host, frozenset({host})),
+            self._http(dso, access, dso.oauth.token_url),
             OauthSettings(
                 token_url=dso.oauth.token_url,
                 client_id=dso.oauth.client_id,
@@ -140,16 +137,14 @@ class Sources:
             ),
         )
 
-    def _http(self, dso: DsoConfig, access: _Access, host: str, allowed: frozenset[str]) -> HttpClient:
-        client = HttpClient(
-            key_pair=access.keys,
-            trust=self.trust,
-            # which OIN the API's certificate carries is not published: chain and host name decide
-            expected_oins=None,
-            allowed_hosts=allowed,
-            timeouts=Timeouts(read=dso.timeout),
-            allow_plain=self.config.environment is Environment.TEST,
-            proxy=self.config.outgoing.proxy_for(host),
+    def _http(self, dso: DsoConfig, access: _Access, url: str, hosts: Iterable[str] = ()) -> HttpClient:
+        client = api_client(
+            self.config,
+            url,
+            access.keys,
+            self.trust,
+            Timeouts(read=dso.timeout),
+            hosts=hosts,
             revocation=self.revocation,
         )
         self._clients.append(client)
@@ -174,17 +169,18 @@ def _settings(oin: str, dso: DsoConfig, access: _Access) -> DsoSettings:
     )
 
 
-def _read_access(authority: str, dso: DsoConfig, keys: KeyPair, *, strict: bool) -> _Access:
+def _read_access(config: Config, authority: str, dso: DsoConfig, keys: KeyPair) -> _Access:
     """Raises ConfigProblem."""
     secret_file = dso.oauth.client_secret_file if dso.oauth is not None else None
     try:
         return _Access(
-            dso.own_keys.load(strict=strict) if dso.own_keys is not None else keys,
+            dso.own_keys.load(strict=config.environment.guards_keys) if dso.own_keys is not None else keys,
             read_secret(dso.api_key_file) if dso.api_key_file is not None else None,
             read_secret(secret_file) if secret_file is not None else None,
         )
     except (KeyProblem, ValueError) as problem:
-        raise ConfigProblem([f"authority {authority}: dso: {problem}"]) from problem
+        place = ("authorities", authority, "dso")
+        raise ConfigProblem([config.problem_with(place, dso, str(problem))]) from problem
 
 
 def _host(place: str) -> str:

@@ -227,7 +227,7 @@ def test_an_api_key_that_cannot_be_read_is_said_to_be_so(shop: Any) -> None:
     configure(shop, 'api_key_file = "none.key"')
     result = offer(shop)
     assert result.exit_code == 78
-    assert "publish: api_key_file: " in result.stderr
+    assert "publish.api_key_file: " in result.stderr
     assert "api_key_file" in shop.run("check").stdout
 
 

@@ -303,5 +303,5 @@ async def test_a_secret_that_cannot_be_used_is_said_at_the_start(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigProblem, match=f"authority stad: dso: .*apikey {reason}"):
+    with pytest.raises(ConfigProblem, match=rf"authorities\.stad\.dso\.api_key_file: .*apikey {reason}"):
         place.sources('api_key_file = "apikey"')
