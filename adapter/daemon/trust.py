@@ -27,6 +27,6 @@ async def load_revocation(config: Config, clock: Callable[[], datetime]) -> Revo
     if config.revocation is not RevocationMode.OFF:
         for problem in await asyncio.to_thread(crls.load, clock()):
             log.warning(
-                "a revocation list that was kept cannot be used", action="crl.not_kept", reason=problem
+                "a revocation list that was kept cannot be used", action="crl.not_recalled", reason=problem
             )
     return Revocation(config.revocation, crls, clock)

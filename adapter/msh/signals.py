@@ -75,7 +75,7 @@ class SignalDesk:
             log.warning("Ping under an agreement that is not active", action="ping.ignored")
             return "ping_ignored", TAKEN
         pong = self.replier.pong(self.envelope, self.now)
-        log.info("Ping answered", action="ping.answered", pong=pong.message_id)
+        log.info("Ping received, and answered", action="ping.received", pong=pong.message_id)
         if self.exchange.is_synchronous:
             await self.db.write(add_event, _returned(pong, self.now))
         return "ping", await self._send(pong)
@@ -84,7 +84,12 @@ class SignalDesk:
         """Say what became of a message of the partner (2.6)."""
         asked = self.envelope.status_request or ""
         response = await self.db.read(status_of, self.replier.known, asked)
-        log.info("StatusRequest answered", action="status.answered", asked=asked, status=response.status)
+        log.info(
+            "StatusRequest received, and answered",
+            action="status_request.received",
+            asked=asked,
+            status=response.status,
+        )
         return "status_request", await self._send(self.replier.status(self.envelope, response, self.now))
 
     async def _send(self, answer: NewMessage) -> Answer:
@@ -150,7 +155,6 @@ class SignalDesk:
             await self._end_request(ours, MessageState.FAILED, f"the partner answered {codes}")
 
     async def _end_request(self, request: StoredMessage, state: MessageState, reason: str | None) -> None:
-        action = f"{request.kind}.{state}"
         try:
             await self.db.write(set_message_state, request.id, AWAITING, state, reason, self.now)
         except StaleState:
@@ -162,7 +166,12 @@ class SignalDesk:
             return
         if request.kind is MessageKind.PING:
             self.metrics.pings_total.labels(request.authority, state).inc()
-        log.info(f"{request.action} {state}", action=action, ref=request.message_id, reason=reason)
+        log.info(
+            f"{request.action} {state}",
+            action=f"{request.kind}.{state}",
+            ref=request.message_id,
+            reason=reason,
+        )
 
     async def _our_message(self, kind: MessageKind | None) -> StoredMessage | None:
         reference = self._reference()

@@ -18,6 +18,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["json", "console"]
 
+_CHATTY = ("alembic.runtime.plugins",)
+"""Loggers of libraries whose information is of no use to an operator."""
+
 _HEAD = ("timestamp", "level", "logger", "event", "action", "exception", "stack")
 
 
@@ -67,6 +70,8 @@ def configure_logs(
     root.handlers[:] = [handler]
     root.setLevel(number)
     logging.captureWarnings(True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
 def bind(**fields: object) -> None:

@@ -251,8 +251,8 @@ class Reconciler:
 
     def _failed(self, plan: Plan, problem: FetchProblem) -> Retry:
         self._metrics.reconciled_total.labels(authority=plan.authority, outcome="failed").inc()
-        say = log.warning if problem.temporary else log.error
-        say("cannot ask for missed verzoeken", action="reconcile.failed", reason=problem.reason)
+        report = log.warning if problem.temporary else log.error
+        report("cannot ask for missed verzoeken", action="reconcile.failed", reason=problem.reason)
         soon = min(plan.every, AGAIN_AFTER) if problem.temporary else plan.every
         wait = soon * self._chance(0.9, 1.1)
         return Retry(problem.reason, max(wait, problem.after or timedelta()), patient=True)

@@ -204,7 +204,7 @@ class Worker:
         """Start to claim and run jobs."""
         if self._exclusive and (left := await self._db.write(release_all)):
             log.warning(
-                "released the jobs that a dead process left running", action="jobs.released", jobs=left
+                "took up the jobs that a dead process left running", action="jobs.recovered", jobs=left
             )
         self._tasks = (
             asyncio.create_task(self._forever(self._dispatch, "dispatch"), name="work-dispatch"),
@@ -227,12 +227,12 @@ class Worker:
         except StoreProblem as problem:
             log.warning(
                 "jobs could not be put back; they go on when their leases end",
-                action="jobs.not_released",
+                action="jobs.not_put_back",
                 reason=type(problem).__name__,
             )
             return
         if released:
-            log.info("put back the jobs that did not end in time", action="jobs.released", jobs=released)
+            log.info("put back the jobs that did not end in time", action="jobs.put_back", jobs=released)
 
     def _running_tasks(self) -> set[asyncio.Task[None]]:
         return {task for _, task in self._running.values()}
@@ -283,7 +283,7 @@ class Worker:
         self._astray = False  # and True again where this fails
         released = await self._db.write(release_jobs, self.owner, spare=tuple(self._running))
         if released:
-            log.info("put back jobs whose end could not be stored", action="jobs.released", jobs=released)
+            log.info("put back jobs whose end could not be stored", action="jobs.taken_back", jobs=released)
 
     async def _claim(self, now: datetime) -> tuple[list[Job], datetime | None]:
         """Claim what there is room for; and when more is due, unless there is no room for it then."""
@@ -406,7 +406,7 @@ class Worker:
             held = await self._db.write(renew_leases, self.owner, ids, self._clock() + self._timing.lease)
             for job_id in set(ids) - held:
                 if job_id in self._running:
-                    log.warning("the lease of a job was lost", action="job.lease_lost", job=job_id)
+                    log.warning("the lease of a job was lost", action="job.lease_expired", job=job_id)
         await asyncio.sleep(self._timing.lease.total_seconds() / 3)
 
 
