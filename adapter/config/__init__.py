@@ -43,6 +43,7 @@ from adapter.config.settings import (
     S3Config,
     StoreConfig,
     TlsConfig,
+    TracingConfig,
     TrustConfig,
     VerzoekTraits,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "SearchResponseConfig",
     "StoreConfig",
     "TlsConfig",
+    "TracingConfig",
     "TrustConfig",
     "VerzoekTraits",
     "authority_files",

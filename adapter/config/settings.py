@@ -31,6 +31,7 @@ from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
 from adapter.config.values import (
     Address,
+    BaseUrl,
     ByteSize,
     CertificateName,
     ConfigPath,
@@ -330,6 +331,19 @@ class LogConfig(Section):
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
 
+class TracingConfig(Section):
+    """``[tracing]``: where traces go, and which part of them; without the table none are made.
+
+    `headers_file` has a header per line, as ``Authorization: Bearer …``.
+    """
+
+    endpoint: BaseUrl
+    headers_file: ConfigPath | None = None
+    roots: ConfigPath | None = None
+    ratio: float = Field(default=1.0, ge=0.0, le=1.0)
+    service: str = Field(default="stam-adapter", min_length=1, max_length=100)
+
+
 class OutgoingConfig(Section):
     """``[outgoing]``: how the adapter gets out: through a forward proxy, except to the hosts of ``no_proxy``."""
 
@@ -525,6 +539,7 @@ class Config(Section):
     retries: RetriesConfig = RetriesConfig()
     retention: StoreRetentionConfig = StoreRetentionConfig()
     log: LogConfig = LogConfig()
+    tracing: TracingConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     outgoing: OutgoingConfig = OutgoingConfig()
     authorities: Annotated[Mapping[Name, AuthorityConfig], AfterValidator(freeze)] = Field(

@@ -41,6 +41,7 @@ from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
 from adapter.daemon.sinks import SinkRooms
 from adapter.daemon.tenants import Hosted, SourceRooms, Tenant, TenantMaker, Tenants
+from adapter.daemon.tracing import make_tracing
 from adapter.daemon.trust import load_revocation, load_trust
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import (
@@ -57,7 +58,7 @@ from adapter.msh import (
     Submitter,
 )
 from adapter.net import Networks
-from adapter.observe import Metrics, get_logger
+from adapter.observe import Metrics, get_logger, trace_with
 from adapter.pki import KeyProblem, Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
@@ -143,6 +144,7 @@ class Daemon:
         Raises ConfigProblem, StoreProblem or OSError (a port that is taken); nothing is then left running.
         """
         try:
+            await self._trace()
             await self._start()
         except BaseException:
             await self._closing.aclose()
@@ -243,6 +245,19 @@ class Daemon:
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+
+    async def _trace(self) -> None:
+        """Make traces from now on, where they are asked for, and hand over the last of them at the very end."""
+        backend = await asyncio.to_thread(make_tracing, self.config.tracing)
+        if backend is None:
+            return
+
+        async def end() -> None:
+            trace_with(None)
+            await asyncio.to_thread(backend.stop)
+
+        trace_with(backend)
+        self._closing.push_async_callback(end)
 
     async def _measure(self, db: Database, clock: StoreClock) -> None:
         """Measure what happens by itself from now on, and recall what did before."""

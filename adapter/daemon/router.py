@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from adapter.authorities import Authorities, Authority
 from adapter.config import AuthorityConfig, Flow, RouteConfig, VerzoekTraits
 from adapter.delivery import message_name, sink_lane
-from adapter.observe import bound, get_logger
+from adapter.observe import bound, get_logger, trace
 from adapter.stam import collect_job
 from adapter.store import (
     Database,
@@ -61,13 +61,17 @@ class Router:
     async def __call__(self, job: Job) -> JobOutcome:
         """Make the delivery that the message asks for; what cannot be routed is parked for the operator."""
         message = await self.db.read(get_message, job.subject)
-        with bound(
-            authority=message.authority,
-            cpa_id=message.cpa_id,
-            message_id=message.message_id,
-            conversation_id=message.conversation_id,
+        with (
+            bound(
+                authority=message.authority,
+                cpa_id=message.cpa_id,
+                message_id=message.message_id,
+                conversation_id=message.conversation_id,
+            ),
+            trace("route", message.authority, message.message_id, attempt=job.attempts) as here,
         ):
             outcome = await self._route(job, message)
+            here.set(outcome=type(outcome).__name__.lower())
             if isinstance(outcome, Park):
                 log.error("the message waits for an operator", action="message.parked", reason=outcome.reason)
             return outcome

@@ -23,7 +23,7 @@ from adapter.delivery.contract import (
 )
 from adapter.delivery.handover import Package, handover_of, load_package
 from adapter.delivery.making import ConfiguredSink
-from adapter.observe import Metrics, bound, get_logger
+from adapter.observe import Metrics, bound, get_logger, mark, trace
 from adapter.store import (
     Content,
     Database,
@@ -91,8 +91,14 @@ class Deliverer:
             return Park("the delivery is not collected yet: this job was made too early")
         if delivery.state not in {DeliveryState.READY, DeliveryState.PARKED}:
             return Done()  # delivered, skipped or repeated meanwhile
-        with bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer):
+        with (
+            bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer),
+            trace(
+                "deliver", delivery.authority, delivery.traced_as, sink=delivery.sink, attempt=job.attempts
+            ) as here,
+        ):
             outcome = await self._attempt(job, package)
+            here.set(outcome=type(outcome).__name__.lower())
             self._report(delivery, outcome)
             return await self._settle(job, delivery, outcome)
 
@@ -230,6 +236,7 @@ class StoreCheckpoint:
             set_checkpoint, self._delivery, step, dict(value), now, holder=self._job, note=note
         )
         self._known[step] = value
+        mark("checkpoint")  # not its name, in which that of a file may be
 
 
 class _CheckedReader:

@@ -15,7 +15,7 @@ from adapter.msh.offload import offload
 from adapter.msh.refusal import Refuser
 from adapter.msh.repeats import Repeats
 from adapter.msh.reply import send_job
-from adapter.observe import get_logger
+from adapter.observe import get_logger, receiving_step
 from adapter.store import (
     Accepted,
     Conflict,
@@ -78,7 +78,8 @@ class Acceptance:
     async def accept(self, exchange: Exchange, reception: Reception) -> Answer:
         """Store the message, and answer it; another that came at the same time may have been first."""
         try:
-            outcome = await self.arrival.db.write(accept, reception, self.arrival.now)
+            with receiving_step("store"):
+                outcome = await self.arrival.db.write(accept, reception, self.arrival.now)
         except Exception as error:
             await self._discard_unkept(error)
             raise

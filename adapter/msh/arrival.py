@@ -11,7 +11,7 @@ from adapter.ebms import Case, Envelope, Strictness, VerifiedSignature, find_con
 from adapter.msh.intake import IncomingMessage, IncomingPart
 from adapter.msh.peer import Peer
 from adapter.msh.reply import Replier, message_row
-from adapter.observe import Metrics
+from adapter.observe import Metrics, received_as
 from adapter.pki import Revocation, TrustStore
 from adapter.store import Database, Direction, MessageKind, NewMessage, Spool
 from cpa import Exchange
@@ -97,6 +97,7 @@ class Arrival:
     def count(self, outcome: str) -> None:
         """Count what became of it."""
         self.metrics.received_total.labels(authority=self.known.authority, outcome=outcome).inc()
+        received_as(outcome)
 
     def count_returned(self) -> None:
         """Count an acknowledgment that goes in the HTTP answer."""

@@ -24,7 +24,7 @@ from adapter.msh.pressure import Overloaded, Pressure
 from adapter.msh.receive import Receiver
 from adapter.msh.sign import KeyNotHeld
 from adapter.msh.signer import SignerUnknown
-from adapter.observe import bound, get_logger
+from adapter.observe import Reception, bound, get_logger, receiving_step, reception
 from adapter.pki import RevocationRefused
 from adapter.store import StoreProblem
 
@@ -78,7 +78,14 @@ class Endpoint:
         metrics = self.receiver.metrics
         peer = self.identifier.identify(request)
         with bound(peer_address=peer.address), metrics.receiving.track_inprogress():
-            return _response(await self._answer(request, peer))
+            arrival = Reception()
+            before = reception.set(arrival)
+            try:
+                answer = await self._answer(request, peer)
+            finally:
+                reception.reset(before)
+            arrival.end(status=answer.status)
+            return _response(answer)
 
     async def _answer(self, request: web.Request, peer: Peer) -> Answer:
         if peer.refused is not None:
@@ -87,14 +94,16 @@ class Endpoint:
             answer = Answer(405, headers=(("Allow", "POST"),))
             return self._refuse(answer, "method", "request.refused", request.method[:100], peer)
         try:
-            admit(peer, self.receiver.authorities(), test=self.receiver.test)
-            await check_revocation(peer, self.receiver.revocation)
+            with receiving_step("identify"):
+                admit(peer, self.receiver.authorities(), test=self.receiver.test)
+                await check_revocation(peer, self.receiver.revocation)
             with (
                 self.pressure.request(peer.oin or peer.address),
                 self.receiver.metrics.receive_seconds.time(),
             ):
                 _check_soap_action(request)
-                incoming = await self.intake.take(request)
+                with receiving_step("take_in"):
+                    incoming = await self.intake.take(request)
                 return await self.receiver.receive(peer, incoming)
         except tuple(_ANSWERS) as problem:
             answer, reason, action = next(

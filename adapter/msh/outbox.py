@@ -14,6 +14,7 @@ not pass by itself. What happens then depends on what was sent (2.7):
 """
 
 from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from adapter.ebms import SKEW, OutgoingPayload, package_message
 from adapter.msh.partners import MissingKey, Partners
 from adapter.msh.responses import ResponseReader
 from adapter.net import NetProblem
-from adapter.observe import Metrics, bound, get_logger
+from adapter.observe import Metrics, bound, get_logger, span, trace
 from adapter.pki import KeyPair
 from adapter.store import (
     OPEN,
@@ -112,11 +113,14 @@ class Outbox:
         """Make one attempt to send, and say how it ended."""
         outgoing = await self.db.read(_load, job.subject)
         message = outgoing.message
-        with bound(
-            authority=message.authority,
-            cpa_id=message.cpa_id,
-            message_id=message.message_id,
-            conversation_id=message.conversation_id,
+        with (
+            bound(
+                authority=message.authority,
+                cpa_id=message.cpa_id,
+                message_id=message.message_id,
+                conversation_id=message.conversation_id,
+            ),
+            _traced(message),
         ):
             if message.state not in OPEN:
                 return Done()  # acknowledged, answered or given up meanwhile
@@ -183,8 +187,10 @@ class Outbox:
         body = package_message(envelope, [self._payload(payload) for payload in outgoing.payloads])
         data: bytes | AsyncIterable[bytes] = envelope if len(body.pieces) == 1 else body.stream()
         try:
-            async with client.request("POST", target, headers=dict(body.headers), data=data) as response:
-                return Sent(response.status, await response.read(_MAX_RESPONSE))
+            with span("partner.request", **{"http.request.method": "POST"}) as here:
+                async with client.request("POST", target, headers=dict(body.headers), data=data) as response:
+                    here.set(**{"http.response.status_code": response.status})
+                    return Sent(response.status, await response.read(_MAX_RESPONSE))
         except NetProblem as problem:
             return Sent(None, problem=str(problem), needs_people=not problem.temporary)
 
@@ -290,6 +296,20 @@ def _exchange(known: KnownAgreement, message: StoredMessage) -> Exchange | None:
     if message.kind is MessageKind.BUSINESS:
         return known.agreement.sent(Service(message.service, message.service_type), message.action)
     return known.agreement.sent_signal(message.action)
+
+
+def _traced(message: StoredMessage) -> AbstractContextManager[object]:
+    """An attempt to send: a signal belongs to the trace of what it answers, a business message follows from that."""
+    answers, own = message.ref_to_message_id, message.kind is MessageKind.BUSINESS
+    return trace(
+        "send",
+        message.authority,
+        message.message_id if own or answers is None else answers,
+        link=answers if own else None,
+        kind=message.kind,
+        attempt=message.attempts + 1,
+        **{"messaging.message.id": message.message_id},
+    )
 
 
 def _is_reliable(message: StoredMessage) -> bool:

@@ -7,7 +7,7 @@ certificate or time to live ended in between; nothing is answered with success b
 themselves are `adapter.ebms.rules`; here they are asked in their order and acted upon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,7 +38,7 @@ from adapter.msh.pressure import Pressure
 from adapter.msh.refusal import Refuser
 from adapter.msh.repeats import Repeats
 from adapter.msh.signals import SignalDesk
-from adapter.observe import Metrics, bound, get_logger
+from adapter.observe import Metrics, bound, get_logger, receiving_step, reception
 from adapter.pki import Revocation, TrustStore
 from adapter.store import (
     Database,
@@ -80,7 +80,8 @@ class Receiver:
         """
         try:
             is_large = len(incoming.envelope) > SMALL
-            envelope = await offload(is_large, read_envelope, incoming.envelope)
+            with receiving_step("read"):
+                envelope = await offload(is_large, read_envelope, incoming.envelope)
             authorities = self.authorities()
             known = _find_agreement(authorities, envelope)
             admit_to(peer, known, test=self.test)
@@ -95,6 +96,7 @@ class Receiver:
             conversation_id=envelope.header.conversation_id,
             cpa_id=known.cpa_id,
             authority=known.authority,
+            **_traced(known, envelope),
         ):
             arrival = Arrival(
                 self.db,
@@ -160,7 +162,8 @@ class _OneMessage:
         refused = await authenticity.decrypt(exchange)
         try:
             # also when decryption failed: what takes longer tells no more than the answer does (ENC-08)
-            verified, digest = await offload(authenticity.is_heavy, authenticity.establish, exchange)
+            with receiving_step("verify"):
+                verified, digest = await offload(authenticity.is_heavy, authenticity.establish, exchange)
         except SignatureRefused as problem:
             return await refuser.refuse(refused or authenticity.errors(exchange, problem), exchange)
         if refused:
@@ -181,7 +184,8 @@ class _OneMessage:
         for warning in found:
             log.warning("the message has a flaw", action="message.warned", problem=str(warning))
         await self._look_up_reference()
-        return _InOrder(exchange, await Acceptance(self.arrival).reception(exchange, verified, digest))
+        with receiving_step("acknowledge"):
+            return _InOrder(exchange, await Acceptance(self.arrival).reception(exchange, verified, digest))
 
     async def _look_up_reference(self) -> None:
         """An answer to what we never sent is taken: the adapter that was here before may have sent it (HDR-23)."""
@@ -212,6 +216,16 @@ class _OneMessage:
         outcome, answer = await desk.handle()
         self.arrival.count(outcome)
         return answer
+
+
+def _traced(known: KnownAgreement, envelope: Envelope) -> Mapping[str, str]:
+    """What lines about the message have of its trace, which is that of the message it answers where it is a signal."""
+    here = reception.get()
+    if here is None:
+        return {}
+    header = envelope.header
+    about = header.message_id if envelope.is_business else header.ref_to_message_id or header.message_id
+    return here.brings(known.authority, about, **{"messaging.message.id": header.message_id})
 
 
 def _has_error(errors: tuple[EbmsError, ...]) -> bool:

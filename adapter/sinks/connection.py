@@ -31,6 +31,7 @@ from adapter.net import (
     phrase_of,
     wait_asked,
 )
+from adapter.observe import span, traceparent
 from adapter.pki import KeyPair, KeyProblem, TrustStore, load_key_pair
 
 _ANSWER: Final = 1024 * 1024
@@ -129,9 +130,13 @@ async def ask(
     limit: int = _ANSWER,
 ) -> Answer:
     """Send a request and read its answer, whatever its status and of at most `limit` octets; StepFailed without one."""
+    asked = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
     try:
-        async with http.request(method, url, headers=headers, data=data) as response:
-            return Answer(response.status, response.headers, await response.read(limit))
+        with span("sink.request", **asked) as here:
+            told = {**(headers or {}), **traceparent()}
+            async with http.request(method, url, headers=told, data=data) as response:
+                here.set(**{"http.response.status_code": response.status})
+                return Answer(response.status, response.headers, await response.read(limit))
     except NetProblem as problem:
         outcome = Temporary(str(problem)) if problem.temporary else Permanent(str(problem))
         raise StepFailed(outcome, undone=not problem.sent) from problem

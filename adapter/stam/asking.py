@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from adapter.net import (
     ClientCredentials,
@@ -23,6 +24,7 @@ from adapter.net import (
     is_about_server,
     wait_asked,
 )
+from adapter.observe import span
 from adapter.stam.problems import FetchProblem, status_problem
 
 MAX_ERROR: Final = 64 * 1024
@@ -138,11 +140,15 @@ class Asker:
     @asynccontextmanager
     async def _send(self, request: Request, token: str | None) -> AsyncIterator[Response]:
         async with AsyncExitStack() as stack:
+            host = urlsplit(request.url).hostname or ""
+            asked = {"http.request.method": request.method, "server.address": host}
+            here = stack.enter_context(span("dso.request", **asked))
             started = time.perf_counter()
             outcome = "no_answer"
             try:
                 response = await stack.enter_async_context(self._sent(request, token))
                 outcome = f"{response.status // 100}xx"
+                here.set(**{"http.response.status_code": response.status})
             finally:
                 self._observe(outcome, time.perf_counter() - started)
             yield response

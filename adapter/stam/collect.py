@@ -21,7 +21,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from adapter.delivery import delivery_name, sink_lane
-from adapter.observe import Metrics, bound, get_logger
+from adapter.observe import Metrics, bound, get_logger, trace
 from adapter.stam.client import VerzoekAfhandelen
 from adapter.stam.download import Downloaded
 from adapter.stam.matching import VERZOEK_PATH, files_of, match_documents
@@ -142,8 +142,11 @@ class Collector:
         with (
             bound(authority=delivery.authority, verzoeknummer=delivery.verzoeknummer, delivery=delivery.id),
             self._metrics.collect_seconds.labels(delivery.authority).time(),
+            trace("collect", delivery.authority, delivery.traced_as, attempt=job.attempts) as here,
         ):
-            return await self._outcome(job, delivery)
+            outcome = await self._outcome(job, delivery)
+            here.set(outcome=type(outcome).__name__.lower())
+            return outcome
 
     async def _outcome(self, job: Job, delivery: StoredDelivery) -> JobOutcome:
         if delivery.state is not DeliveryState.COLLECTING:

@@ -119,6 +119,11 @@ class StoredDelivery:
     timestamp: datetime | None
     received_at: datetime | None
 
+    @property
+    def traced_as(self) -> str | None:
+        """What its trace is named for: the message that announced it, else the verzoek."""
+        return self.message_id or self.verzoeknummer
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
