@@ -48,7 +48,10 @@ def create_admin_app(
     else:
         theme = api.config().admin.theme
         status = StatusPage(
-            health, live or Live(api.db), endings, read_theme(theme) if theme is not None else None
+            health,
+            live or Live(api.db),
+            endings=endings,
+            theme=read_theme(theme) if theme is not None else None,
         )
         app = _create_app_for_users(api, status)
     app.on_response_prepare.append(harden)

@@ -84,6 +84,11 @@ def lane_loads(conn: Connection) -> tuple[LaneLoad, ...]:
     )
 
 
+def lane_authority(name: str) -> str:
+    """The authority whose work a lane has: `sink:voorbeeldstad/archief` is of voorbeeldstad."""
+    return name.partition(":")[2].partition("/")[0]
+
+
 def paused_lanes() -> Select[tuple[str]]:
     """Select the names of the lanes that are paused."""
     return select(lane.c.name).where(lane.c.paused)

@@ -5,9 +5,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, func, literal_column, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal_column, select, type_coerce
 
 from adapter.store.deliveries import (
     SELECT_DELIVERY,
@@ -157,30 +157,58 @@ def skip_verzoek(
     return found, len(waiting)
 
 
-def count_verzoeken(
+def count_by_hour(
     conn: Connection, authorities: Collection[str], since: datetime
 ) -> Mapping[datetime, Mapping[DeliveryState, int]]:
-    """Count the deliveries that were made since a moment, by the hour in which that was and the state they have now."""
-    hour = type_coerce(delivery.c.created_at, BigInteger).op("/")(_IN_AN_HOUR).label("hour")
-    query = select(hour, delivery.c.state, func.count()).where(
-        _OF_VERZOEK, delivery.c.authority.in_(sorted(authorities)), delivery.c.created_at >= since
-    )
+    """Count the verzoeken that came since a moment, by the hour in which that was and the state they have now."""
+    hour = type_coerce(delivery.c.created_at, BigInteger).op("/")(_IN_AN_HOUR).label("by")
     counted: dict[datetime, dict[DeliveryState, int]] = {}
-    for number, state, count in conn.execute(query.group_by(hour, delivery.c.state)):
-        counted.setdefault(_EPOCH + number * _HOUR, {})[state] = count
+    for row in _count(conn, hour, delivery.c.created_at >= since, authorities):
+        counted.setdefault(_EPOCH + row.by * _HOUR, {})[row.state] = row.counted
     return counted
 
 
-def count_open_verzoeken(
-    conn: Connection, authorities: Collection[str]
+def count_by_authority(
+    conn: Connection, authorities: Collection[str], since: datetime
 ) -> Mapping[str, Mapping[DeliveryState, int]]:
-    """Count the deliveries that are on their way or parked, by authority and state."""
-    query = select(delivery.c.authority, delivery.c.state, func.count()).where(
-        _OF_VERZOEK, delivery.c.state.in_(OPEN_DELIVERY), delivery.c.authority.in_(sorted(authorities))
+    """Count the verzoeken that came since a moment, by authority and the state they have now."""
+    return _by_authority(
+        _count(conn, delivery.c.authority.label("by"), delivery.c.created_at >= since, authorities)
     )
+
+
+def count_open(conn: Connection, authorities: Collection[str]) -> Mapping[str, Mapping[DeliveryState, int]]:
+    """Count the verzoeken that are on their way or parked, by authority and state."""
+    return _by_authority(
+        _count(conn, delivery.c.authority.label("by"), delivery.c.state.in_(OPEN_DELIVERY), authorities)
+    )
+
+
+def oldest_on_its_way(conn: Connection, authorities: Collection[str]) -> datetime | None:
+    """When the verzoek came that is longest on its way; None where none is."""
+    query = select(func.min(delivery.c.created_at)).where(
+        _OF_VERZOEK,
+        delivery.c.state.in_((DeliveryState.COLLECTING, DeliveryState.READY)),
+        delivery.c.authority.in_(sorted(authorities)),
+    )
+    oldest: datetime | None = conn.execute(query).scalar_one()
+    return oldest
+
+
+def _count(
+    conn: Connection, by: ColumnElement[Any], which: ColumnElement[bool], authorities: Collection[str]
+) -> Sequence[Row[Any]]:
+    """Count verzoeken by what has the label `by`, and their state."""
+    query = select(by, delivery.c.state, func.count().label("counted")).where(
+        _OF_VERZOEK, which, delivery.c.authority.in_(sorted(authorities))
+    )
+    return conn.execute(query.group_by(by, delivery.c.state)).all()
+
+
+def _by_authority(rows: Sequence[Row[Any]]) -> Mapping[str, Mapping[DeliveryState, int]]:
     counted: dict[str, dict[DeliveryState, int]] = {}
-    for authority, state, count in conn.execute(query.group_by(delivery.c.authority, delivery.c.state)):
-        counted.setdefault(authority, {})[state] = count
+    for row in rows:
+        counted.setdefault(row.by, {})[row.state] = row.counted
     return counted
 
 

@@ -96,8 +96,8 @@ def _bar(number: int, column: Column, series: Sequence[str], top: int, every: in
 
 
 def _round_up(value: int) -> int:
-    """The least of 5, 10, 20, 50, 100, … that is not below a value."""
+    """The least round number that is not below a value: 5, 6, 8, 10, 20, 30, 40, 50, 60, 80, 100, 200, …"""
     if value <= 5:
         return 5
     power: int = 10 ** int(log10(value))
-    return min(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return min(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from adapter.admin.calls import Audited, Call, Refused, bad_request, not_found
 from adapter.admin.endings import Ending
 from adapter.admin.health import Health
+from adapter.admin.pages.kept import Kept
 from adapter.admin.pages.live import Live
 from adapter.config import Environment, Role
 from adapter.rendering import Language, Words, preferred_language, read_words
@@ -53,10 +54,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """What pages work with beside the parts of the API: health, what ends one day, and who is told of changes."""
+    """What pages work with beside the parts of the API: health, what ends one day, who is told of changes, and what is
+    read once for many visits.
+    """
 
     health: Health
     live: Live
+    kept: Kept = field(default_factory=Kept)
     endings: Callable[[], Sequence[Ending]] = tuple
     theme: bytes | None = None
 
