@@ -3,6 +3,7 @@
 """What the tests of the status page work with: a browser without JavaScript, and pages that are read as HTML."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,29 @@ from lxml import html
 
 from adapter.admin.pages.page import Page
 from adapter.admin.pages.site import PAGES
+from adapter.store import (
+    Database,
+    DeliveryState,
+    FileFacts,
+    FileKind,
+    Flow,
+    Job,
+    JobKind,
+    NewDelivery,
+    NewFile,
+    NewJob,
+    Origin,
+    VerzoekFacts,
+    claim_jobs,
+    complete_collection,
+    complete_delivery,
+    create_delivery,
+    delivery_files,
+    finish_job,
+    park_job,
+    record_file,
+    record_references,
+)
 from tests.admin.house import TOKENS, Api
 
 BROWSER = {
@@ -84,3 +108,63 @@ def sample(page: Page, **variables: str) -> str:
 
 SHOWN = tuple(page for page in PAGES if page.method == "GET" and page.name != "events")
 """The pages that are to be seen."""
+
+
+EVIL = "<script>alert('x')</script>\"&"
+"""What a partner might choose as the name of anything."""
+
+
+async def verzoek(
+    api: Api,
+    number: str,
+    authority: str = "stad",
+    *,
+    state: DeliveryState = DeliveryState.DELIVERED,
+    reason: str = "the sink is full",
+    name: str = "situatie.pdf",
+    doel: str = "Aanvraag vergunning",
+    at: datetime | None = None,
+    project: str | None = None,
+) -> int:
+    """A verzoek that came as far as a state, or was parked when it was to be delivered; the row of its delivery."""
+    now = at or api.clock()
+    db = api.db
+    new = NewDelivery(
+        authority=authority,
+        sink="archief",
+        flow=Flow.STAM,
+        origin=Origin.NOTIFICATION,
+        verzoeknummer=number,
+        announced="1",
+    )
+    row = await db.write(create_delivery, new, NewJob(JobKind.COLLECT, f"dso:{authority}"), now)
+    if state is DeliveryState.COLLECTING:
+        return row
+    references = (NewFile(FileKind.VERZOEK, href="/v"), NewFile(FileKind.DOCUMENT, href="/d"))
+    await db.write(record_references, row, references, now)
+    files = await db.read(delivery_files, row)
+    for file, octets in zip(files, (b"<verzoek/>", b"document"), strict=True):
+        await db.write(record_file, file.id, await api.spooled(octets), "text/xml", now)
+    facts = VerzoekFacts("1", doel=doel, type="Aanvraag", project_id=project)
+    named = (
+        FileFacts(files[0].id, FileKind.VERZOEK, "verzoek.xml"),
+        FileFacts(files[1].id, FileKind.DOCUMENT, name, name),
+    )
+    collecting = await claimed(db, JobKind.COLLECT, now)
+    deliver = NewJob(JobKind.DELIVER, f"sink:{authority}/archief")
+    await db.write(complete_collection, row, facts, named, deliver, collecting, now, f"{number}-1")
+    if state is DeliveryState.READY:
+        return row
+    delivering = await claimed(db, JobKind.DELIVER, now)
+    if state is DeliveryState.PARKED:
+        await db.write(park_job, delivering, reason, now)
+    else:
+        await db.write(complete_delivery, row, DeliveryState.READY, now, reference="ZAAK-1")
+        await db.write(finish_job, delivering)
+    return row
+
+
+async def claimed(db: Database, kind: str, now: datetime) -> Job:
+    """The youngest job of a kind, as a worker has it."""
+    jobs = await db.write(claim_jobs, "w1", now, timedelta(seconds=60), 100, (), (kind,))
+    return max(jobs, key=lambda job: job.id)
