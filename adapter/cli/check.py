@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapter.admin import load_users, weakness
+from adapter.admin import load_users, read_theme, weakness
 from adapter.cli.check_cpas import Candidate, check_cpas, read_cpa_files
 from adapter.cli.check_crls import check_crls
 from adapter.cli.check_keys import check_keys, check_roots
@@ -109,7 +109,8 @@ async def _check(config: Config, path: Path, now: datetime, course: Course) -> l
     course.at("fetching revocation lists")
     lines += await check_crls(config, trust, keys, candidates, now)
     lines += _check_retention(config, candidates)
-    lines += [database, await _check_payloads(config), *_check_listeners(config), *_check_users(config)]
+    lines += [database, await _check_payloads(config), *_check_listeners(config)]
+    lines += [*_check_theme(config), *_check_users(config)]
     course.at("asking the sinks")
     return lines + await _check_sinks(config, keys)
 
@@ -269,6 +270,20 @@ def _clash(one: Listen, other: Listen) -> bool:
     every = {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not bound
     same_host = one.host == other.host or bool(every & {one.host, other.host})
     return one.port == other.port != 0 and same_host
+
+
+def _check_theme(config: Config) -> Iterator[Line]:
+    """The house style of the status page, where there is one."""
+    path = config.admin.theme
+    if path is None:
+        return
+    try:
+        read_theme(path)
+    except ConfigProblem as problem:
+        text = problem.problems[0].removeprefix("admin.theme: ")
+        yield wrong("theme", "admin", config.problem(("admin", "theme"), text))
+    else:
+        yield ok("theme", "admin", str(path))
 
 
 def _check_users(config: Config) -> Iterator[Line]:

@@ -263,6 +263,14 @@ def test_an_empty_token_file_is_wrong(cli: Cli, world: World) -> None:
     assert "beheer.token is empty" in text
 
 
+def test_a_house_style_that_loads_something_is_wrong(cli: Cli, world: World) -> None:
+    (world.directory / "thema.css").write_text("a { background: url(https://elsewhere.example/a.png) }")
+    edit(world, "[admin]\n", '[admin]\ntheme = "thema.css"\n')
+    code, text = errors(cli, world)
+    assert code == 78
+    assert "thema.css loads something with 'url(h', which pages may not; write it as url(data:" in text
+
+
 def test_an_authority_without_agreement_is_a_warning(cli: Cli, world: World) -> None:
     edit(world, 'cpas = ["cpa/voorbeeldstad.xml"]', "cpas = []")
     result = cli("check", "--config", world.config)

@@ -3,6 +3,7 @@
 """What holds for every page: who may see it, what protects it, its languages, its errors."""
 
 import asyncio
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -190,6 +191,23 @@ async def test_a_user_has_so_many_streams_and_no_more(api: Api) -> None:
 
 
 # --- the house style
+
+
+def test_the_example_of_a_house_style_sets_tokens_that_there_are() -> None:
+    def tokens(text: str) -> set[str]:
+        return set(re.findall(r"^ +(--[a-z0-9-]+):", text, re.MULTILINE))
+
+    ours = (files("adapter.admin.pages") / "static" / "style.css").read_text("utf-8")
+    example = read_theme(Path("config/thema.css")).decode()
+    assert tokens(example)
+    assert tokens(example) <= tokens(ours)
+
+
+def test_every_token_that_is_used_is_set() -> None:
+    ours = (files("adapter.admin.pages") / "static" / "style.css").read_text("utf-8")
+    assert set(re.findall(r"var\((--[a-z0-9-]+)\)", ours)) <= set(
+        re.findall(r"^  (--[a-z0-9-]+):", ours, re.MULTILINE)
+    )
 
 
 def test_a_house_style_is_a_style_sheet(tmp_path: Path) -> None:
