@@ -14,7 +14,7 @@ from adapter.admin.endings import Ending
 from adapter.admin.guard import Gate
 from adapter.admin.health import Health, ReadyCheck
 from adapter.admin.links import FileLinks
-from adapter.admin.pages import Live, StatusPage, add_pages, error_for_people, read_theme
+from adapter.admin.pages import Live, StatusPage, add_pages, error_for_people, make_site, read_theme
 from adapter.admin.rest import BASE, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
 from adapter.sinks import LINKS_PATH
@@ -67,11 +67,12 @@ def _create_app_for_users(api: ApplicationApi, status: StatusPage) -> web.Applic
     gate = Gate(
         load_users(config.admin.users, strict=config.environment.guards_keys), Budget(config.admin.rate)
     )
-    errors = answer_errors(api.metrics, error_for_people(api, status))
+    site = make_site(api, status)
+    errors = answer_errors(api.metrics, error_for_people(site))
     app = web.Application(middlewares=[errors], client_max_size=_MAX_BODY)
     app.router.add_get(f"{LINKS_PATH}{{token}}", FileLinks(api).get, allow_head=False)
     app.add_subapp(BASE, create_api_app(api, gate))
-    add_pages(app, api, gate, status)
+    add_pages(app, site, gate)
     return app
 
 

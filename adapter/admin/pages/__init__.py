@@ -32,7 +32,7 @@ templates `url(…)`, so that they keep the language that the user chose.
 
 from adapter.admin.pages.live import Live
 from adapter.admin.pages.page import StatusPage
-from adapter.admin.pages.site import add_pages, error_for_people
+from adapter.admin.pages.site import add_pages, error_for_people, make_site
 from adapter.admin.pages.theme import read_theme
 
-__all__ = ["Live", "StatusPage", "add_pages", "error_for_people", "read_theme"]
+__all__ = ["Live", "StatusPage", "add_pages", "error_for_people", "make_site", "read_theme"]

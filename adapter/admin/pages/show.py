@@ -97,7 +97,13 @@ class Site:
         if call is None:
             return self._render("error.html.j2", language, {**_NOBODY, **context}, code)
         visit = self.visit(self.pages[HOME], call)
-        return self.page(visit, View("error.html.j2", {**context, "menu": self._menu(visit, None)}), code)
+        return self.page(
+            visit,
+            View(
+                "error.html.j2", {**context, "menu": self._menu(visit, None), "languages": [], "events": None}
+            ),
+            code,
+        )
 
     def _render(
         self, template: str, language: Language, context: Mapping[str, object], code: int

@@ -30,11 +30,15 @@ _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 _BY_NAME: Final[Mapping[str, Page]] = {page.name: page for page in PAGES}
 
 
-def add_pages(app: web.Application, api: ApplicationApi, gate: Gate, status: StatusPage) -> None:
+def make_site(api: ApplicationApi, status: StatusPage) -> Site:
+    """What every page is rendered with."""
+    return Site(api, status, _BY_NAME, assets(status.theme))
+
+
+def add_pages(app: web.Application, site: Site, gate: Gate) -> None:
     """Serve the status page: its pages for the users of the configuration, its files for all."""
-    site = Site(api, status, _BY_NAME, assets(status.theme))
     add_assets(app, site.assets)
-    admit = identify(api, gate, site.error, is_cross_site_action)
+    admit = identify(site.api, gate, site.error, is_cross_site_action)
     for page in PAGES:
         handler = guarded(page.role, page.audited, partial(_answer, site, page), site.error)
         app.router.add_route(
@@ -42,9 +46,8 @@ def add_pages(app: web.Application, api: ApplicationApi, gate: Gate, status: Sta
         )
 
 
-def error_for_people(api: ApplicationApi, status: StatusPage) -> ErrorForm:
+def error_for_people(site: Site) -> ErrorForm:
     """Errors of the listener as a page for who asks for one, else as JSON."""
-    site = Site(api, status, _BY_NAME, assets(status.theme))
 
     def answer(request: web.Request, code: int, headers: Mapping[str, str]) -> web.Response:
         if "text/html" not in request.headers.get(hdrs.ACCEPT, ""):

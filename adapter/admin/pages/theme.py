@@ -5,7 +5,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -32,11 +32,10 @@ class Asset:
     name: str
     content_type: str
     octets: bytes
+    version: str = field(init=False)
 
-    @property
-    def version(self) -> str:
-        """Says which contents these are."""
-        return hashlib.sha256(self.octets).hexdigest()[:12]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", hashlib.sha256(self.octets).hexdigest()[:12])
 
     @property
     def href(self) -> str:
