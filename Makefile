@@ -8,7 +8,7 @@ FUZZ   := $(VENV)/.fuzz
 SCAN   := .venv-scanner
 
 .DEFAULT_GOAL := help
-.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench docs audit sbom lock clean
+.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench docs audit sbom release no-key lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
@@ -20,6 +20,7 @@ help:
 	@echo "make audit  known vulnerabilities of the locked dependencies; needs the network"
 	@echo "make sbom   what a release consists of, as build/sbom.json (CycloneDX)"
 	@echo "make docs   the documentation as a site, in build/site"
+	@echo "make release KEY=FILE  what users download, from a tag, signed, in dist (docs/releasing.md)"
 	@echo "make lock   renew requirements.lock after a change in pyproject.toml"
 
 install: $(STAMP)
@@ -92,6 +93,12 @@ sbom: $(STAMP)
 	mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
 	    --output-file build/sbom.json requirements-run.lock
+
+release: $(if $(KEY),,no-key) test docs
+	$(BIN)/python -m release --key "$(KEY)"
+
+no-key:
+	@echo "name the key to sign with: make release KEY=~/.ssh/stam-adapter-release (docs/releasing.md)" >&2; exit 1
 
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	--no-emit-trusted-host --no-emit-find-links --no-emit-options --no-header
