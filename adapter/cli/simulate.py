@@ -72,7 +72,7 @@ def simulate(
 
     By default it sends all types, of persons and companies, with points, surfaces, addresses and parcels, and now and
     then a supplement (Aanvullen) or withdrawal (Intrekken) of an earlier verzoek, a copy for another behandeldienst,
-    a long name, or file names that are hostile.
+    a long name, or file names that are hostile. What nobody took is sent again until somebody does.
 
     It makes a throw-away PKI, a CPA and a fitting configuration in --directory. Start an adapter with these
     (`stam-adapter run --config DIRECTORY/stam-adapter.toml`, or your own), and watch what arrives. It ends on SIGINT
@@ -155,15 +155,27 @@ async def _send(dso: SimulatedDso, world: World, sending: _Sending) -> None:
     number = 0
     while not sending.count or number < sending.count:
         number += 1
-        await asyncio.sleep(sending.every)
+        await _repeat(dso, sending.every)
         verzoek = stream.next()
         sent = await dso.announce(authority, verzoek)
         say(_line(verzoek.spec, sent.status))
         if not dso.faults.hold_notifications:
             await dso.release()
+    while True:
+        await _repeat(dso, sending.every)
+
+
+async def _repeat(dso: SimulatedDso, after: float) -> None:
+    """Wait, then send once more what was not taken yet, and say what came of it."""
+    await asyncio.sleep(after)
+    for sent in await dso.repeat():
+        say(f"{sent.conversation_id} again: {_answer(sent.status)}")
+
+
+def _answer(status: int | None) -> str:
+    return f"HTTP {status}" if status else "no answer"
 
 
 def _line(spec: VerzoekSpec, status: int | None) -> str:
     copy = f", a copy: {spec.behandeldienst} handles it" if spec.behandeldienst else ""
-    answer = f"HTTP {status}" if status else "no answer"
-    return f"{spec.verzoeknummer}-{spec.volgnummer} {spec.doel} {spec.type}{copy}: {answer}"
+    return f"{spec.verzoeknummer}-{spec.volgnummer} {spec.doel} {spec.type}{copy}: {_answer(status)}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -30,6 +31,7 @@ class SimulatedDso:
     msh: SimulatedMsh = field(init=False)
     api: VerzoekAfhandelenApi = field(init=False)
     _held: list[SentMessage] = field(default_factory=list)
+    _not_taken: list[SentMessage] = field(default_factory=list)
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
@@ -62,14 +64,17 @@ class SimulatedDso:
         self.api.publish(verzoek)
         payload = Payload(notification_xml(verzoek))
         is_held = self.faults.take_hold_notifications()
+        is_lost = is_held or self.faults.take_lose_notifications()
         sent = await self.msh.send(
             authority.cpa_id,
             SERVICE,
             ACTION,
             [payload],
             conversation_id=verzoek.verzoeknummer,
-            is_lost=is_held or self.faults.take_lose_notifications(),
+            is_lost=is_lost,
         )
+        if not is_lost and _was_not_taken(sent):
+            self._not_taken.append(sent)
         if is_held:
             self._held.append(sent)
         return sent
@@ -79,9 +84,19 @@ class SimulatedDso:
         held, self._held = self._held[::-1], []
         return tuple([await self.msh.resend(sent) for sent in held])
 
+    async def repeat(self) -> tuple[SentMessage, ...]:
+        """Send once more what was not taken because nobody was there, or wanted it later, as a reliable sender does."""
+        repeated = tuple([await self.msh.resend(sent) for sent in self._not_taken])
+        self._not_taken = [sent for sent in repeated if _was_not_taken(sent)]
+        return repeated
+
     async def _listen(self, app: web.Application, port: int) -> None:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         context = server_context(self.world.dso_keys, self.world.trust)
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+
+
+def _was_not_taken(sent: SentMessage) -> bool:
+    return sent.status is None or sent.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -95,8 +95,8 @@ def commands() -> tuple[Command, ...]:
     found = [
         Command(block.place, words, whole=True)
         for block in blocks()
-        if block.language in {"sh", "bash", "console"}
-        for words in _commands_in(block.text)
+        if block.language in {"sh", ""}
+        for words in _commands_in(block.text if block.language else _own_lines(block.text))
     ]
     for path in documents():
         text = re.sub(
@@ -107,6 +107,11 @@ def commands() -> tuple[Command, ...]:
             words = re.sub(r"[\[\]…]|\.\.\.", " ", shown[1]).replace("\n", " ").split()
             found.append(Command(place, tuple(words), whole=False))
     return tuple(found)
+
+
+def _own_lines(text: str) -> str:
+    """The command lines in a block of another kind, which is no script."""
+    return "\n".join(line for line in text.splitlines() if line.startswith(f"{_PROGRAM} "))
 
 
 def _commands_in(script: str) -> Iterator[tuple[str, ...]]:

@@ -73,7 +73,9 @@ class Reader:
         try:
             said, _ = await process.communicate()
         finally:
-            await _end(process)
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
         return process.returncode, said.decode()
 
     @asynccontextmanager
@@ -94,9 +96,10 @@ class Reader:
             async with asyncio.timeout(PATIENCE):
                 assert await process.wait() == 0
         finally:
-            await _end(process)
-            if drain is not None:
-                await drain
+            if process.returncode is None:
+                process.kill()
+            await (drain or _drain(process.stdout))
+            await process.wait()
 
     async def shell(self, script: str) -> asyncio.subprocess.Process:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -109,12 +112,6 @@ class Reader:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        await process.communicate()
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:

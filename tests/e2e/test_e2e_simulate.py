@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -54,7 +55,7 @@ async def running(log: Path, *arguments: str) -> AsyncIterator[asyncio.subproces
             await process.wait()
 
 
-async def test_simulate_sends_supplements_of_what_it_sent_before(tmp_path: Path) -> None:
+async def test_simulate_sends_supplements_and_sends_again_what_nobody_took(tmp_path: Path) -> None:
     directory, log = tmp_path / "simulation", tmp_path / "simulate.log"
     sink = directory / "verzoeken" / "voorbeeldstad"
 
@@ -73,5 +74,6 @@ async def test_simulate_sends_supplements_of_what_it_sent_before(tmp_path: Path)
     said = log.read_text()
     assert "Aanvullen" in said
     assert "HTTP 204" in said
+    assert re.search(r"^\d{13} again: HTTP 204$", said, re.MULTILINE)
     (manifest, *_) = sink.glob("*-001/manifest.json")
     assert json.loads(manifest.read_text())["doel"] in {Doel.AANVULLEN, Doel.INTREKKEN}
