@@ -50,6 +50,7 @@ WITHOUT_DEFAULT = {
     "api_key_file",
     "oauth",
     "direct",
+    "theme",
 }
 # Of the listener for partners, which else has real defaults only.
 BEHIND_A_PROXY = {"ebms.trusted_proxies", "ebms.proxy"}
