@@ -49,7 +49,6 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/reuse lint --quiet
-	$(BIN)/reuse lint --quiet
 
 types: $(STAMP)
 	$(BIN)/mypy
