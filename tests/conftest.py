@@ -2,9 +2,7 @@
 
 """What all tests share."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,18 +42,9 @@ throwaway._new_key = _keys  # type: ignore[assignment]
 migrating.upgrade = by_statements
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Iterator[None]:
-    """What a test makes keys for is its own, unless it is a fixture that others share."""
-    _keys.begin()
-    with _keys.within(is_shared=False):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-    with _keys.within(is_shared=fixturedef.scope != "function"):
-        return (yield)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keys are used again; this file itself is not asked about fixtures of the session."""
+    config.pluginmanager.register(_keys)
 
 
 @pytest.fixture(scope="session")

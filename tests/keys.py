@@ -8,12 +8,14 @@ Within a test, and beside what is shared by several, no two holders have the sam
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 
 class UsedKeys:
-    """Makes keys with `make` where there is none of that size that an earlier test is done with."""
+    """A plugin of pytest: makes keys with `make`, where none of that size is left that an earlier test is done with."""
 
     def __init__(self, make: Callable[[int], RSAPrivateKey]) -> None:
         self._make = make
@@ -30,13 +32,21 @@ class UsedKeys:
             made.append(self._make(size))
         return made[number]
 
-    def begin(self) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Iterator[None]:
         """Begin a test: those before it are done with their keys."""
         self._taken.clear()
+        with self._within(is_shared=False):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+        """What a fixture makes that several tests share outlives each of them."""
+        with self._within(is_shared=fixturedef.scope != "function"):
+            return (yield)
 
     @contextmanager
-    def within(self, *, is_shared: bool) -> Iterator[None]:
-        """What is made meanwhile is for one test, or outlives it."""
+    def _within(self, *, is_shared: bool) -> Iterator[None]:
         before, self._shared = self._shared, is_shared
         try:
             yield
