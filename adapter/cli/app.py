@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 import typer
 
+from adapter.cli.document import one_document, usage_told
 from adapter.cli.lazy import LazyCommand, LazyGroup, new_app
-from adapter.cli.output import one_document, usage_told
 from adapter.observe import installed_version
 
 COMPLETES: Final = "_STAM_ADAPTER_COMPLETE"

@@ -17,9 +17,9 @@ from adapter.cli.grounds import (
     LanguageOption,
     Manner,
     evidence_folder,
-    progress,
     read_agreement,
     standing,
+    steps_told,
 )
 from adapter.cli.names import cpa_ids
 from adapter.cli.output import WRONG_USE, Column, fail, say, show_json, show_table
@@ -130,7 +130,7 @@ async def _connect(
     *,
     as_json: bool,
 ) -> None:
-    async with opened_store(config) as db, progress() as report:
+    async with opened_store(config) as db, steps_told() as report:
         document, row = await _agreement(db, config, authority, cpa_id)
         agreement = read_agreement(config, authority, "the CPA", document)
         known = await known_agreement(db, config, row.cpa_id) if row is not None else None

@@ -14,9 +14,9 @@ from adapter.cli.grounds import (
     LanguageOption,
     Manner,
     evidence_folder,
-    progress,
     read_agreement,
     standing,
+    steps_told,
 )
 from adapter.cli.output import WRONG_CONFIGURATION, fail, say, show_document
 from adapter.cli.settings import (
@@ -91,7 +91,7 @@ async def _publish(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    async with opened_store(config) as db, progress() as report:
+    async with opened_store(config) as db, steps_told() as report:
         document = await _document(db, authority, source)
         agreement = read_agreement(config, authority, source, document)
         manner = Manner(fresh=True, force=force)

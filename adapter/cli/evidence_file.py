@@ -11,6 +11,7 @@ import typer
 
 from adapter.cli.auditing import looked, note
 from adapter.cli.output import WRONG_USE, fail, say
+from adapter.cli.progress import progress
 from adapter.config import Config
 from adapter.store import Database, open_spool
 from adapter.views.evidence import Evidence, evidence_archive
@@ -38,10 +39,12 @@ async def write_evidence(db: Database, config: Config, evidence: Evidence, path:
     """
     for authority in evidence.authorities:
         await note(db, looked(f"{evidence.kind}.evidence", evidence.name, authority))
-    with _made(path) as file:
+    with _made(path) as file, progress(f"writing {path.name}") as course:
+        written = 0
         async with aclosing(evidence_archive(db, open_spool(config), evidence, utc_now())) as pieces:
             async for piece in pieces:
-                file.write(piece)
+                written += file.write(piece)
+                course.at(f"writing {path.name}, {written / 1_000_000:,.0f} MB")
     say(f"the evidence of {evidence.kind} {evidence.name} is in {path}")
 
 

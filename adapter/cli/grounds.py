@@ -16,6 +16,7 @@ from adapter.authorities import KnownAgreement
 from adapter.cli.check_cpas import Candidate, check_cpa
 from adapter.cli.check_line import Result
 from adapter.cli.output import error_console, fail, say
+from adapter.cli.progress import progress
 from adapter.cli.settings import daemon_runs, fail_configuration, named_authority
 from adapter.config import AuthorityConfig, Config, ConfigProblem, KeyFiles, read_secret
 from adapter.connecting import CertificateFacts, Folder, Ground, Publisher, Remark, Subject
@@ -116,14 +117,13 @@ async def standing(
 
 
 @asynccontextmanager
-async def progress() -> AsyncIterator[Callable[[str], None]]:
+async def steps_told() -> AsyncIterator[Callable[[str], None]]:
     """What tells a person what is waited for: in one moving line on a terminal, else in a line each."""
-    console = error_console()
-    if not console.is_terminal:
+    if not error_console().is_terminal:
         yield say
         return
-    with console.status("…") as status:
-        yield status.update
+    with progress("…") as course:
+        yield course.at
 
 
 def _subject(config: Config, authority: str, agreement: Agreement, document: bytes, keys: KeyPair) -> Subject:

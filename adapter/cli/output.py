@@ -6,22 +6,31 @@ Results go to standard output and nothing else does; everything said beside them
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adapter.cli.document import FAILED, WRONG_CONFIGURATION, WRONG_USE, show_error, show_text
 from adapter.views.texts import plain, printable, to_json
 
-FAILED = 1
-WRONG_USE = 2
-WRONG_CONFIGURATION = 78
+__all__ = [
+    "FAILED",
+    "WRONG_CONFIGURATION",
+    "WRONG_USE",
+    "Column",
+    "error_console",
+    "fail",
+    "report",
+    "say",
+    "show_document",
+    "show_json",
+    "show_table",
+]
 
 _WIDEST = 120
 """Characters of a row in an outline before its last column; wider ones become blocks."""
@@ -29,56 +38,12 @@ _WIDEST = 120
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red", "failed": "red"}
 
 
-@dataclass(slots=True)
-class _Document:
-    """The one JSON document of a command: whether one was asked for, and whether it was shown."""
-
-    asked: bool
-    shown: bool = False
-
-
-_DOCUMENT: Final[ContextVar[_Document | None]] = ContextVar("document", default=None)
-
-
-@contextmanager
-def one_document(*, asked: bool) -> Iterator[None]:
-    """One run of the command line; where a JSON document was `asked` for, it shows one, also when it fails."""
-    token = _DOCUMENT.set(_Document(asked))
-    try:
-        yield
-    finally:
-        _DOCUMENT.reset(token)
-
-
-@contextmanager
-def usage_told() -> Iterator[None]:
-    """Where a JSON document was asked for, a wrong use of the command is told in it too."""
-    try:
-        yield
-    except typer.Abort:
-        _show_error("aborted", FAILED)
-        raise
-    except Exception as error:
-        told = getattr(error, "format_message", None)  # of what the library raises for a wrong use
-        if told is not None:
-            vars(error)["message"] = str(vars(error).get("message")).replace("Value error, ", "")
-            _show_error(told(), WRONG_USE)
-        raise
-
-
-def _show_error(message: str, code: int) -> None:
-    """Show what went wrong as the JSON document, where one was asked for and none was shown."""
-    document = _DOCUMENT.get()
-    if document is not None and document.asked and not document.shown:
-        show_json({"error": {"exitCode": code, "problems": printable(message).splitlines()}})
-
-
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Say what went wrong, one line per problem, and end with this exit code.
 
     Where a JSON document was asked for, and none shown, the problems are in it.
     """
-    _show_error(message, code)
+    show_error(printable(message), code)
     error_console().print(Text(printable(message), style="red"), soft_wrap=True)
     raise typer.Exit(code)
 
@@ -131,10 +96,7 @@ def show_table(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], *, 
 
 def show_json(value: Any) -> None:
     """Show one JSON document."""
-    document = _DOCUMENT.get()
-    if document is not None:
-        document.shown = True
-    typer.echo(to_json(value))
+    show_text(to_json(value))
 
 
 def show_document(value: Mapping[str, Any], *, as_json: bool) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapter.admin import ApplicationApi, Live, create_admin_app
-from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig
+from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig, TlsConfig
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import (
@@ -390,7 +391,7 @@ class Daemon:
         plain = ebms.tls is None and receiver.test and not ebms.trusted_proxies
         identifier = Identifier(proxies, plain, Networks(ebms.networks))
         endpoint = Endpoint(receiver, intake, ebms.path, identifier, receiver.pressure)
-        self.ebms_port = await listener.open(endpoint.application(), ebms.tls, trust)
+        self.ebms_port = await self._open(listener, endpoint.application(), ebms.tls, trust)
         self._renew_keys(listener)
 
     async def _listen_admin(self, readiness: Readiness, api: ApplicationApi, expiry: Expiry) -> None:
@@ -414,10 +415,20 @@ class Daemon:
         )
         self._closing.push_async_callback(listener.close)
         trust = load_client_trust(self.config)
-        self.admin_port = await listener.open(app, admin.tls, trust)
+        self.admin_port = await self._open(listener, app, admin.tls, trust)
         self._background(live.watch(), "live")
         self._background(expiry.watch(), "expiry")
         self._renew_keys(listener)
+
+    async def _open(
+        self, listener: Listener, app: web.Application, tls: TlsConfig | None, trust: TrustStore | None
+    ) -> int:
+        """Open a listener; its port. Raises ConfigProblem."""
+        try:
+            return await listener.open(app, tls, trust)
+        except KeyProblem as problem:
+            place, files = (listener.name, "tls"), tls or self.config
+            raise ConfigProblem([self.config.problem_with(place, files, str(problem))]) from problem
 
     def _listener_keys(self) -> Sequence[ListenerKeys]:
         """The certificates of the listeners that are open."""

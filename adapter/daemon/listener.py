@@ -60,7 +60,7 @@ class Listener:
     async def open(self, app: web.Application, tls: TlsConfig | None, trust: TrustStore | None) -> int:
         """Listen, and return the port; with `trust` a client must show a certificate of it.
 
-        Raises ConfigProblem where certificate or key cannot be used, OSError where the address is taken.
+        Raises KeyProblem where certificate or key cannot be used, OSError where the address is taken.
         """
         context = None
         if tls is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from adapter.config import ConfigProblem, Mark, TlsConfig, mark_of, paths_in
+from adapter.config import Mark, TlsConfig, mark_of, paths_in
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyPair, KeyProblem, ServerCertificates, TrustStore
 
@@ -42,13 +42,10 @@ class ListenerKeys:
         strict: bool,
         required: bool,
     ) -> "ListenerKeys":
-        """Read the files at start. Blocking. Raises ConfigProblem where one cannot be used."""
+        """Read the files at start. Blocking. Raises KeyProblem where one cannot be used."""
         marks = _marks(files)  # looked at first: what changes while it is read is then seen to have changed
-        try:
-            pairs = _read(files, strict=strict)
-            served = ServerCertificates(pairs, trust, required=required)
-        except KeyProblem as problem:
-            raise ConfigProblem([f"{name}.tls: {problem}"]) from problem
+        pairs = _read(files, strict=strict)
+        served = ServerCertificates(pairs, trust, required=required)
         return cls(name, files, metrics, strict, served, pairs, _loaded=marks)
 
     async def watch(self, asked: asyncio.Event, every: timedelta) -> None:
