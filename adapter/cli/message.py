@@ -10,6 +10,7 @@ import typer
 from sqlalchemy import Connection
 
 from adapter.cli.auditing import looked, note
+from adapter.cli.bulk import SinceOption, UntilOption, moment
 from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
 from adapter.cli.message_id import MessageIdArgument, bare, no_such_message
@@ -73,13 +74,15 @@ def list_messages(
     conversation_id: Annotated[
         str | None, typer.Option("--conversation-id", help="Only of this conversation.")
     ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: LimitOption = 50,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """List messages, the newest first.
+    """List messages, the newest first; by the moment at which they were stored.
 
-    Example: stam-adapter message list --state refused
+    Example: stam-adapter message list --state refused --since 2d
     """
     found = asyncio.run(
         _find(
@@ -88,6 +91,8 @@ def list_messages(
             state=state,
             message_id=bare(message_id) if message_id is not None else None,
             conversation_id=conversation_id,
+            since=moment("--since", since),
+            until=moment("--until", until),
             limit=limit,
         )
     )

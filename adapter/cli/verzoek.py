@@ -3,13 +3,15 @@
 """`verzoek`: where a verzoek is, and what an operator can do about it."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from sqlalchemy import Connection
 
 from adapter.cli.auditing import looked, note
+from adapter.cli.bulk import SinceOption, UntilOption, moment
 from adapter.cli.evidence_file import EvidenceOption, write_evidence
 from adapter.cli.lazy import new_app
 from adapter.cli.output import (
@@ -71,17 +73,29 @@ def list_verzoeken(
         str | None, typer.Option("--verzoeknummer", help="Only with this verzoeknummer.")
     ] = None,
     project: Annotated[str | None, typer.Option("--project", help="Only of this projectId.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: LimitOption = 50,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """List verzoeken, the newest first.
+    """List verzoeken, the newest first; by the moment at which they got their state.
 
     With other deliveries among them: a message that is delivered as it is has no verzoeknummer.
 
     Example: stam-adapter verzoek list --state parked
+
+    Example: stam-adapter verzoek list --authority voorbeeldstad --since 2d
     """
-    found = asyncio.run(_find(read_config(config), authority, state, verzoeknummer, project, limit))
+    wanted = {
+        "authority": authority,
+        "state": state,
+        "verzoeknummer": verzoeknummer,
+        "project_id": project,
+        "since": moment("--since", since),
+        "until": moment("--until", until),
+    }
+    found = asyncio.run(_find(read_config(config), limit, wanted))
     show_table(_COLUMNS, map(describe_delivery, found), as_json=as_json)
     if not found:
         say("no verzoeken found")
@@ -108,16 +122,9 @@ def show(
     show_document(found, as_json=as_json)
 
 
-async def _find(
-    config: Config,
-    authority: str | None,
-    state: DeliveryState | None,
-    verzoeknummer: str | None,
-    project: str | None,
-    limit: int,
-) -> list[StoredDelivery]:
+async def _find(config: Config, limit: int, wanted: Mapping[str, Any]) -> list[StoredDelivery]:
     async with opened_store(config) as db:
-        return await db.read(find_deliveries, authority, state, verzoeknummer, limit, project_id=project)
+        return await db.read(find_deliveries, limit=limit, **wanted)
 
 
 async def _show(

@@ -62,9 +62,14 @@ def _add_authorities(data: Table, path: Path) -> dict[str, Path]:
     if not isinstance(authorities, dict):
         return {}
     twice = sorted(files.keys() & authorities.keys())
-    if twice:
-        raise ConfigProblem(said_twice(name, files[name], path) for name in twice)
-    authorities.update({name: read_authority(name, file) for name, file in files.items()})
+    problems = [said_twice(name, files[name], path) for name in twice]
+    for name, file in files.items():
+        try:
+            authorities[name] = read_authority(name, file)
+        except ConfigProblem as problem:
+            problems += problem.problems
+    if problems:
+        raise ConfigProblem(problems)
     return files
 
 

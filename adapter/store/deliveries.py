@@ -248,10 +248,13 @@ def find_deliveries(
     message: int | None = None,
     before: int | None = None,
     project_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[StoredDelivery]:
     """Find deliveries, newest first; the conditions that are given must all hold.
 
-    `message` is the id of a message, `before` the id of the last delivery of the previous page.
+    `message` is the id of a message, `before` the id of the last delivery of the previous page. `since` and `until`
+    are about when a delivery got its state.
     """
     wanted = {
         "project_id": project_id,
@@ -265,6 +268,10 @@ def find_deliveries(
     conditions = [delivery.c[name] == value for name, value in wanted.items() if value is not None]
     if before is not None:
         conditions.append(delivery.c.id < before)
+    if since is not None:
+        conditions.append(delivery.c.updated_at >= since)
+    if until is not None:
+        conditions.append(delivery.c.updated_at < until)
     query = SELECT_DELIVERY.where(*conditions).order_by(delivery.c.id.desc()).limit(limit)
     return [StoredDelivery(**row._mapping) for row in conn.execute(query)]
 

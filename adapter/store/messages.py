@@ -243,11 +243,14 @@ def find_messages(
     conversation_id: str | None = None,
     ref_to_message_id: str | None = None,
     before: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = 100,
 ) -> list[StoredMessage]:
     """Find messages, newest first; the conditions that are given must all hold.
 
-    `before` is the id of the last message of the previous page.
+    `before` is the id of the last message of the previous page. `since` and `until` are about when a message was
+    stored.
     """
     wanted = {
         "authority": authority,
@@ -262,6 +265,10 @@ def find_messages(
     conditions = [message.c[name] == value for name, value in wanted.items() if value is not None]
     if before is not None:
         conditions.append(message.c.id < before)
+    if since is not None:
+        conditions.append(message.c.created_at >= since)
+    if until is not None:
+        conditions.append(message.c.created_at < until)
     query = select(message).where(*conditions).order_by(message.c.id.desc()).limit(limit)
     return [_stored(row) for row in conn.execute(query)]
 

@@ -305,3 +305,19 @@ def test_evidence_of_a_verzoek_is_of_the_authority_that_is_asked_for(shop) -> No
     with ZipFile(path) as made:
         assert json.loads(made.read("manifest.json"))["authorities"] == ["elders"]
         assert len([name for name in made.namelist() if name.endswith("delivery.json")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (("--since", "1h"), 1),
+        (("--until", "2020-01-01"), 0),
+        (("--since", "2020-01-01", "--until", "1h"), 0),
+        (("--since", "2020-01-01", "--until", "2999-01-01T12:00+01:00"), 1),
+    ],
+)
+def test_a_list_can_be_of_a_period(shop, options: tuple[str, ...], count: int) -> None:
+    shop.delivery()
+    shop.message()
+    assert len(shop.json("verzoek", "list", *options)) == count
+    assert len(shop.json("message", "list", *options)) == count
