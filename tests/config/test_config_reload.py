@@ -170,3 +170,14 @@ def test_a_file_with_the_same_mark_is_read_again_where_that_is_asked(
     files.write("adorp", 5)
     assert files.renew().config.authorities["adorp"].party == oin(1)
     assert files.renew(thorough=True).config.authorities["adorp"].party == oin(5)
+
+
+def test_a_problem_found_later_is_said_with_the_file_and_line_that_there_are_now(files: Files) -> None:
+    files.write("cehoven", 3)
+    files.write("adorp", 1, 'cpas = [\n  "een.xml",\n  "twee.xml",\n]')
+    config = files.renew().config
+    new = config.problem_with(
+        ("authorities", "cehoven"), config.authorities["cehoven"], f"{files.main.parent}/cehoven.key: x"
+    )
+    assert new.startswith(f"{files.path('cehoven')}:3: key: ")
+    assert config.problem(("authorities", "adorp", "cpas", 1), "x") == f"{files.path('adorp')}:6: cpas[1]: x"
