@@ -27,6 +27,7 @@ _KINDS: Final[Mapping[Callable[..., Any], str]] = {
     parse_size: "size",
     parse_duration: "duration",
     parse_rate: "rate",
+    kinds.parse_period: 'duration or "off"',
     Listen.parse: "host:port",
     kinds.resolve: "path",
     kinds.check_oin: "OIN",

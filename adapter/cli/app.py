@@ -47,6 +47,7 @@ class _Commands(LazyGroup):
             "Ask DSO-LV for verzoeken of which the notification never arrived.",
             _MEND,
         ),
+        "notify": LazyCommand("adapter.cli.notify", "app", "See whether people can be told.", _MEND),
         "audit": LazyCommand("adapter.cli.audit", "app", "See who changed what, and who looked.", _MEND),
         "inspect": LazyCommand("adapter.cli.inspect_file", "inspect", "Say what a file is.", _MEND),
         "demo": LazyCommand("adapter.cli.demo", "demo", "Show the whole chain on this machine.", _TRY),

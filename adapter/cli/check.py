@@ -20,6 +20,7 @@ from adapter.cli.check_cpas import Candidate, check_cpas, read_cpa_files
 from adapter.cli.check_crls import check_crls
 from adapter.cli.check_keys import check_keys, check_roots
 from adapter.cli.check_line import Line, Result, failed, ok, warning, wrong
+from adapter.cli.check_notifications import check_notifications
 from adapter.cli.output import FAILED, WRONG_CONFIGURATION, Column, fail, say, show_table
 from adapter.cli.progress import Course, progress
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, JsonOption, load, opened_store, store_trouble
@@ -53,9 +54,10 @@ _COLUMNS: Final = (
 
 
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Check configuration, keys, revocation lists, CPAs, database, place of payloads and sinks; nothing listens.
+    """Check configuration, keys, revocation lists, CPAs, database, place of payloads, sinks and notifications.
 
-    Nothing is changed, but for an object in the bucket of [store] payloads that is written, read and removed again.
+    Nothing listens or is sent, and nothing is changed, but for an object in the bucket of [store] payloads that is
+    written, read and removed again.
 
     Each line says what was looked at and, where it is not right, what mends it. Exit code 0: no errors; 78: the
     configuration, or a key, CPA or sink option in it, is wrong; 1: something else fails, as a sink that is not there.
@@ -112,7 +114,9 @@ async def _check(config: Config, path: Path, now: datetime, course: Course) -> l
     lines += [database, await _check_payloads(config), *_check_listeners(config)]
     lines += [*_check_theme(config), *_check_users(config)]
     course.at("asking the sinks")
-    return lines + await _check_sinks(config, keys)
+    lines += await _check_sinks(config, keys)
+    course.at("asking the servers of notifications")
+    return lines + await check_notifications(config)
 
 
 _USABLE: Final = {

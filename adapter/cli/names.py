@@ -64,6 +64,15 @@ def cpa_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     )
 
 
+def channel_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The names of the channels of notifications."""
+    try:
+        tables = read_table(_configuration(ctx)).get("notifications")
+    except ConfigProblem:
+        return []
+    return _begin(incomplete, tables if isinstance(tables, dict) else ())
+
+
 def lane_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The lanes that have work, or are paused."""
     return _stored(ctx, incomplete, lambda conn: [lane.name for lane in lane_backlogs(conn)])

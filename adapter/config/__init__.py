@@ -8,6 +8,14 @@ from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
 from adapter.config.key_files import KeyFiles, with_key_of_bundle
 from adapter.config.lines import Key
 from adapter.config.load import authority_files, load_config
+from adapter.config.notifications import (
+    EVERYBODY,
+    ChannelConfig,
+    ChannelType,
+    MailTls,
+    NotificationEvent,
+    WebhookFormat,
+)
 from adapter.config.problems import ConfigProblem, did_you_mean
 from adapter.config.publish import PublishBody, PublishConfig
 from adapter.config.reconcile import (
@@ -60,6 +68,7 @@ from adapter.config.values import (
 )
 
 __all__ = [
+    "EVERYBODY",
     "AdminConfig",
     "AdminTlsConfig",
     "AdminUser",
@@ -69,6 +78,8 @@ __all__ = [
     "BucketUrl",
     "ByteSize",
     "CertificateRenewal",
+    "ChannelConfig",
+    "ChannelType",
     "Config",
     "ConfigFiles",
     "ConfigPath",
@@ -87,8 +98,10 @@ __all__ = [
     "LinksConfig",
     "Listen",
     "LogConfig",
+    "MailTls",
     "Mark",
     "NotificationConfig",
+    "NotificationEvent",
     "OauthConfig",
     "OutgoingConfig",
     "Paging",
@@ -111,6 +124,7 @@ __all__ = [
     "TracingConfig",
     "TrustConfig",
     "VerzoekTraits",
+    "WebhookFormat",
     "authority_files",
     "did_you_mean",
     "dso_environment",

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adapter.config.lines import Key
+from adapter.config.notifications import EVERYBODY, MailTls
 from adapter.config.problems import did_you_mean
 from adapter.config.settings import AuthorityConfig, Config, Environment, Flow, RetentionConfig
+from adapter.config.values import Listen
 from adapter.pki import RevocationMode, strip_suffix
 
 Fault = tuple[Key, str]
@@ -19,6 +21,7 @@ Fault = tuple[Key, str]
 _OIN_URN = "urn:osb:oin:"
 _DSO_HOST = "omgevingswet.overheid.nl"
 _SOONEST = timedelta(minutes=5)
+_PINGED = timedelta(minutes=1)
 _LISTS_REFRESHED = timedelta(hours=4)
 
 
@@ -32,6 +35,8 @@ def check_rules(config: Config) -> Iterator[Fault]:
     yield from _check_parties(config)
     yield from _check_places(config)
     yield from _check_retention(("retention",), config.retention)
+    yield from _check_notifications(config)
+    yield from _check_pings(config)
     for name, authority in config.authorities.items():
         yield from _check_publish(config.environment, ("authorities", name, "publish", "url"), authority)
         yield from _check_routes(("authorities", name), authority)
@@ -145,6 +150,43 @@ def _check_users(config: Config) -> Iterator[Fault]:
                 key,
                 f"user {user.name} shows a certificate; name the roots of such in [admin.tls] client_roots",
             )
+
+
+def _check_notifications(config: Config) -> Iterator[Fault]:
+    for name, channel in config.notifications.items():
+        key: Key = ("notifications", name)
+        for unknown in sorted(set(channel.authorities) - {EVERYBODY} - config.authorities.keys()):
+            yield (
+                (*key, "authorities"),
+                f"no authority is called {unknown!r}; {did_you_mean(unknown, config.authorities)}",
+            )
+        if config.environment is Environment.TEST:
+            continue
+        where = f"in environment {config.environment.value}"
+        if channel.tls is MailTls.NONE and not Listen(channel.server or "", 0).is_loopback:
+            yield (
+                (*key, "tls"),
+                f'"none" is not allowed {where} but for a server on this machine; write "starttls" or "tls"',
+            )
+        if channel.url is not None and urlsplit(channel.url).scheme != "https":
+            yield (*key, "url"), f"plain HTTP is not allowed {where}; write https://"
+
+
+def _check_pings(config: Config) -> Iterator[Fault]:
+    """A partner has more to do than to answer us."""
+    if config.environment is Environment.TEST:
+        return
+    for name, authority in config.authorities.items():
+        periods = {("ping_every",): authority.ping_every} | {
+            ("agreements", cpa_id, "ping_every"): agreement.ping_every
+            for cpa_id, agreement in authority.agreements.items()
+        }
+        for option, every in periods.items():
+            if every and every < _PINGED:
+                yield (
+                    ("authorities", name, *option),
+                    f'is too often for a partner; write "{_PINGED.seconds // 60}m" or longer',
+                )
 
 
 def _check_parties(config: Config) -> Iterator[Fault]:

@@ -26,6 +26,7 @@ from adapter.config.dso import DsoConfig
 from adapter.config.files import paths_in
 from adapter.config.key_files import KeyFiles, SpareKeyFiles
 from adapter.config.lines import Key
+from adapter.config.notifications import ChannelConfig
 from adapter.config.problems import Origin, show_key
 from adapter.config.publish import PublishConfig
 from adapter.config.reconcile import ReconcileConfig
@@ -44,6 +45,7 @@ from adapter.config.values import (
     Network,
     Oin,
     Party,
+    Period,
     Rate,
     Section,
     Subject,
@@ -284,11 +286,12 @@ class AdminTlsConfig(TlsConfig):
 
 
 class AdminConfig(Section):
-    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make,
-    ``theme`` a style sheet that is laid over that of the status page.
+    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make, ``url``
+    where people reach it, ``theme`` a style sheet that is laid over that of the status page.
     """
 
     listen: Address = Listen("127.0.0.1", 8080)
+    url: BaseUrl | None = None
     trusted_proxies: tuple[Network, ...] = ()
     tls: AdminTlsConfig | None = None
     rate: Rate = 100.0
@@ -392,6 +395,8 @@ class AgreementConfig(Section):
     lenient: bool = False
     strict: bool = False
     max_message: ByteSize | None = None
+    ping_every: Period | None = None
+    ping_failures: Annotated[int, Field(ge=1, le=100)] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -492,6 +497,8 @@ class AuthorityConfig(KeyFiles):
     party: Party
     cpas: tuple[ConfigPath, ...] = ()
     spare_keys: tuple[SpareKeyFiles, ...] = ()
+    ping_every: Period = timedelta()
+    ping_failures: Annotated[int, Field(ge=1, le=100)] = 3
     agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )
@@ -521,6 +528,17 @@ class AuthorityConfig(KeyFiles):
         """The OIN in ``party``, without the suffix of a test environment (OIN-07)."""
         return strip_suffix(self.party_id.value)
 
+    def ping_every_of(self, cpa_id: str) -> timedelta | None:
+        """How often the partner of an agreement is pinged; None for never."""
+        own = self.agreements.get(cpa_id)
+        every = self.ping_every if own is None or own.ping_every is None else own.ping_every
+        return every or None
+
+    def ping_failures_of(self, cpa_id: str) -> int:
+        """After how many failures in a row the partner of an agreement counts as unreachable."""
+        own = self.agreements.get(cpa_id)
+        return self.ping_failures if own is None or own.ping_failures is None else own.ping_failures
+
     @property
     def stam_sink(self) -> str | None:
         """The sink of the first route with flow ``stam``, where a verzoek goes that no message announced."""
@@ -542,6 +560,9 @@ class Config(Section):
     tracing: TracingConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     outgoing: OutgoingConfig = OutgoingConfig()
+    notifications: Annotated[Mapping[Name, ChannelConfig], AfterValidator(freeze)] = Field(
+        default_factory=lambda: freeze({})
+    )
     authorities: Annotated[Mapping[Name, AuthorityConfig], AfterValidator(freeze)] = Field(
         default_factory=lambda: freeze({})
     )

@@ -89,6 +89,21 @@ def parse_duration(value: object) -> timedelta:
     return span
 
 
+def parse_period(value: object) -> timedelta:
+    """Return a time span as `parse_duration` does, and none at all from ``"off"``.
+
+    Raises:
+        ValueError: it is neither.
+
+    """
+    if value == "off":
+        return timedelta()
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "off"') from error
+
+
 def parse_rate(value: object) -> float:
     """Return how many a second, more than zero, from ``"20/s"``, ``"300/m"`` or ``"1000/h"``.
 
@@ -292,6 +307,7 @@ def check_url(text: str, what: str = "a base URL") -> str:
 
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Period = Annotated[timedelta, BeforeValidator(parse_period)]
 Rate = Annotated[float, BeforeValidator(parse_rate)]
 Address = Annotated[Listen, BeforeValidator(Listen.parse)]
 ConfigPath = Annotated[Path, AfterValidator(resolve)]

@@ -34,6 +34,7 @@ from adapter.daemon.guests import GuestList
 from adapter.daemon.listener import LARGEST_HEADER, Listener
 from adapter.daemon.listener_keys import ListenerKeys
 from adapter.daemon.load import room_of, watch_load
+from adapter.daemon.notifying import Notifying
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
 from adapter.daemon.reloading import EVERY, Reloader, say_loaded
@@ -59,6 +60,8 @@ from adapter.msh import (
     Submitter,
 )
 from adapter.net import Networks
+from adapter.notify import EVERY as LOOK_FOR_NEWS
+from adapter.notify import make_channels
 from adapter.observe import Metrics, get_logger, trace_with
 from adapter.pki import KeyProblem, Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
@@ -114,6 +117,7 @@ class Materials:
     grace: timedelta = GRACE
     stop: timedelta = STOP
     look_at_files: timedelta = EVERY
+    look_for_news: timedelta = LOOK_FOR_NEWS
 
 
 @dataclass(slots=True)
@@ -193,8 +197,8 @@ class Daemon:
         await reconciler.schedule()
         if restored is not None:
             await restored.conclude()
+        notifying = await self._make_notifying(db, tenants, registry, clock)
         outbox = Outbox(db, spool, registry.current, partners, responses, self.metrics, clock)
-        deliverer = Deliverer(db, spool, tenants.sink, self.metrics, clock, config.limits.delivery_time)
         handlers: dict[str, Handler] = {
             JobKind.SEND: outbox,
             JobKind.ROUTE: Router(db, spool, registry.current, clock),
@@ -209,7 +213,10 @@ class Daemon:
                     registry.current().by_name.get(delivery.authority), delivery, facts
                 ),
             ),
-            JobKind.DELIVER: deliverer,
+            JobKind.DELIVER: Deliverer(
+                db, spool, tenants.sink, self.metrics, clock, config.limits.delivery_time
+            ),
+            **notifying.handlers,
         }
         chains = ChainsInUse(tenants.config, registry.current, tenants.spare_keys, trust, clock)
         self.fetcher = self._keep_lists(revocation, trust, chains)
@@ -241,8 +248,8 @@ class Daemon:
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
         expiry = Expiry(tenants, registry.current, self._listener_keys, trust, self.metrics, clock)
-        await self._listen_admin(readiness, api, expiry)
-        self._follow(tenants, maker, registry, reconciler, partners)
+        await self._listen_admin(readiness, api, expiry, notifying)
+        self._follow(tenants, maker, registry, reconciler, partners, notifying)
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
@@ -302,6 +309,15 @@ class Daemon:
         self._closing.push_async_callback(tenants.close)
         return tenants
 
+    async def _make_notifying(
+        self, db: Database, tenants: Tenants, registry: Registry, clock: StoreClock
+    ) -> Notifying:
+        channels = await asyncio.to_thread(make_channels, self.config, clock)
+        notifying = Notifying.over(channels, db, tenants.config, registry.current, self.metrics, clock)
+        notifying.close_with(self._closing)
+        await notifying.schedule()
+        return notifying
+
     def _follow(
         self,
         tenants: Tenants,
@@ -309,6 +325,7 @@ class Daemon:
         registry: Registry,
         reconciler: Reconciler,
         partners: Partners,
+        notifying: Notifying,
     ) -> None:
         """Follow what changes in the files of the configuration."""
         if self.files is None:
@@ -317,6 +334,7 @@ class Daemon:
         async def settle(changed: frozenset[str]) -> None:
             await registry.refresh()
             await reconciler.schedule(changed)
+            await notifying.pinger.schedule()
 
         async def retired(tenant: Tenant) -> None:
             await partners.close_unused((tenant.keys, *tenant.spare_keys))
@@ -394,13 +412,18 @@ class Daemon:
         self.ebms_port = await self._open(listener, endpoint.application(), ebms.tls, trust)
         self._renew_keys(listener)
 
-    async def _listen_admin(self, readiness: Readiness, api: ApplicationApi, expiry: Expiry) -> None:
+    async def _listen_admin(
+        self, readiness: Readiness, api: ApplicationApi, expiry: Expiry, notifying: Notifying
+    ) -> None:
+        watch = notifying.watch(expiry)
+        if notifying.channels:
+            self._background(watch.watch(self.materials.look_for_news), "notifications")
         live = Live(api.db)
         app = create_admin_app(
             checks=readiness.checks(),
             metrics=self.metrics,
             api=api,
-            warnings=expiry.warnings,
+            warnings=lambda: [*expiry.warnings(), *watch.warnings()],
             endings=expiry.endings,
             live=live,
         )

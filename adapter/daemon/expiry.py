@@ -41,9 +41,15 @@ class Expiry:
     metrics: Metrics
     clock: Callable[[], datetime]
     _endings: tuple[Ending, ...] = ()
+    _looked: bool = False
     _shown: set[tuple[str, str]] = field(default_factory=set)
     _today: date | None = None
     _said: set[Ending] = field(default_factory=set)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it is known by now what ends."""
+        return self._looked
 
     def warnings(self) -> list[str]:
         """What ends within 60 days, or has ended, one sentence each, the soonest first."""
@@ -85,6 +91,7 @@ class Expiry:
             found += [_of_pair("spare", name, pair) for pair in tenant.spare_keys]
         found += await asyncio.to_thread(lambda: list(_of_tables(config)))
         self._endings = tuple(sorted(found, key=lambda ending: ending.end))
+        self._looked = True
         self._show()
 
     def _show(self) -> None:

@@ -9,6 +9,7 @@ from adapter.msh.intake import Intake
 from adapter.msh.outbox import Outbox
 from adapter.msh.partners import Partners
 from adapter.msh.ping import PING_LIFE, await_answer, new_ping
+from adapter.msh.pinger import Pinger
 from adapter.msh.pressure import Load, Pressure, Room
 from adapter.msh.proxy import LARGEST_CERTIFICATES, Proxies
 from adapter.msh.receive import Receiver
@@ -28,6 +29,7 @@ __all__ = [
     "MessageStatus",
     "Outbox",
     "Partners",
+    "Pinger",
     "Pressure",
     "Proxies",
     "Receiver",

@@ -34,7 +34,7 @@ _HANDLING = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 5 * 24 * 3600)
 
 
 _ERRORS = (
-    *("receive", "send", "route", "collect", "deliver", "reconcile"),
+    *("receive", "send", "route", "collect", "deliver", "reconcile", "ping", "notify"),
     *("sink", "admin", "health", "reload", "crl"),
 )
 
@@ -238,6 +238,14 @@ class Metrics:
         )
         for kind in _ERRORS:  # there from the start, so that the first one is an increase
             self.unexpected_errors_total.labels(kind)
+
+        self.notifications_total = self._counter(
+            "notifications_total",
+            "Attempts to tell people something, by what became of them.",
+            "channel",
+            "outcome",
+        )
+        self.alerts = self._gauge("alerts", "What there is now that people are told of.", "event")
 
     def _count_resources(self) -> None:
         self.store_transaction_seconds = self._histogram(

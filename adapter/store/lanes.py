@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from adapter.store.schema import job, lane
-from adapter.store.states import JobKind, JobState
+from adapter.store.states import SCHEDULED, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def lane_backlogs(conn: Connection) -> tuple[LaneBacklog, ...]:
 def lane_loads(conn: Connection) -> tuple[LaneLoad, ...]:
     """What is in each lane that has jobs. What comes again by a schedule is no backlog, and left out."""
     query = select(job.c.lane, job.c.authority, job.c.state, func.count(), func.min(job.c.created_at))
-    query = query.where(job.c.kind != JobKind.RECONCILE)
+    query = query.where(job.c.kind.not_in(SCHEDULED))
     return tuple(
         LaneLoad(*row) for row in conn.execute(query.group_by(job.c.lane, job.c.authority, job.c.state))
     )

@@ -40,3 +40,9 @@ def drop_schedules(conn: Connection, kind: str, keep: Collection[str]) -> int:
     return conn.execute(
         delete(job).where(job.c.kind == kind, job.c.authority.not_in(keep), job.c.state != JobState.RUNNING)
     ).rowcount
+
+
+def bring_schedules_forward(conn: Connection, kind: str, latest: datetime) -> int:
+    """Let no job of this kind wait longer than until `latest`; return how many would have."""
+    late = (job.c.kind == kind, job.c.state == JobState.READY, job.c.not_before > latest)
+    return conn.execute(sql_update(job).where(*late).values(not_before=latest)).rowcount

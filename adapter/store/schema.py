@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from adapter.config import NotificationEvent
 from adapter.store.columns import InlineOctets, Named, RowId, UtcDateTime
 from adapter.store.states import (
     AgreementSource,
@@ -391,6 +392,60 @@ audit = Table(
     Index("ix_audit_at", "at"),
     Index("ix_audit_subject", "subject"),
     sqlite_autoincrement=True,
+)
+
+# What people are told of: an alert is one thing that is so, until it has ended and every channel knows.
+alert = Table(
+    "alert",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False),
+    Column("event", Named(NotificationEvent), nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("job", RowId),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    UniqueConstraint("key"),
+    sqlite_autoincrement=True,
+)
+
+alert_told = Table(
+    "alert_told",
+    metadata,
+    Column("alert", RowId, ForeignKey("alert.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("level", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_alert_told_channel", "channel"),
+)
+
+notification_channel = Table(
+    "notification_channel",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sent_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcDateTime),
+    Column("try_at", UtcDateTime),
+    Column("reason", Text),
+)
+
+partner_contact = Table(
+    "partner_contact",
+    metadata,
+    Column("authority", Text, primary_key=True),
+    Column("cpa_id", Text, primary_key=True),
+    _to("ping", "message", "SET NULL"),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("success_at", UtcDateTime),
+    Column("failure_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text),
+    Index("ix_partner_contact_ping", "ping"),
 )
 
 _AUDIT_GUARDS: Final = {

@@ -133,6 +133,14 @@ class JobKind:
     """Hands a delivery to its sink; the subject is a delivery."""
     RECONCILE: Final = "reconcile"
     """Asks for verzoeken that were never announced; the subject is 0, since it is about the authority of the job."""
+    PING: Final = "ping"
+    """Pings the partners of an authority by the clock; the subject is 0, since it is about the authority of the job."""
+    NOTIFY: Final = "notify"
+    """Tells people what there is to tell; the subject is 0, and the authority the name of a channel."""
+
+
+SCHEDULED: Final = (JobKind.RECONCILE, JobKind.PING, JobKind.NOTIFY)
+"""The kinds of jobs that come again by a schedule: that they wait is no backlog."""
 
 
 class AuditVia(StrEnum):

@@ -25,13 +25,13 @@ def upgrade() -> None:
     {change}
 '''
 
-ADDITION = ("0006_0001", "pre", 'op.add_column("lane", sa.Column("colour", sa.Text(), nullable=True))')
+ADDITION = ("0007_0001", "pre", 'op.add_column("lane", sa.Column("colour", sa.Text(), nullable=True))')
 """A release adds a column; the release before goes on."""
 
-REMOVAL = ("0007_0006", "post", 'op.drop_table("cpa_file")')
-"""What only programs from before 0006 use goes."""
+REMOVAL = ("0008_0007", "post", 'op.drop_table("cpa_file")')
+"""What only programs from before 0007 use goes."""
 
-NEXT = ("0008_0006", "pre", 'op.add_column("lane", sa.Column("shape", sa.Text(), nullable=True))')
+NEXT = ("0009_0007", "pre", 'op.add_column("lane", sa.Column("shape", sa.Text(), nullable=True))')
 """The release after that adds again."""
 
 

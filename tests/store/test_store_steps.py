@@ -58,7 +58,7 @@ def test_after_the_removals_the_release_before_is_refused(url: str, state: Path,
     assert "cpa_file" not in on_store(url, state, tables)
     release()
     assert schema_status(url, state) is SchemaStatus.NEWER
-    with pytest.raises(StoreProblem, match=r"newer version .*0007_0006"):
+    with pytest.raises(StoreProblem, match=r"newer version .*0008_0007"):
         migrate(url, state, Step.PRE, alone=False)
 
 
@@ -66,7 +66,7 @@ def test_a_removal_is_never_made_on_the_way_while_older_daemons_may_run(
     url: str, state: Path, release: Release
 ) -> None:
     release(ADDITION, REMOVAL, NEXT)
-    with pytest.raises(StoreProblem, match="revision 0007_0006 removes"):
+    with pytest.raises(StoreProblem, match="revision 0008_0007 removes"):
         migrate(url, state, Step.PRE, alone=False)
     assert "cpa_file" in on_store(url, state, tables)
     assert schema_status(url, state) is SchemaStatus.OLDER
