@@ -177,7 +177,15 @@ from adapter.store.overrides import (
     put_endpoint_override,
 )
 from adapter.store.pages import MAX_PAGE, Page, Place
-from adapter.store.parked import ParkedItem, count_parked, list_parked, retry_parked, skip_parked
+from adapter.store.parked import (
+    ParkedItem,
+    ParkedKind,
+    count_parked,
+    find_parked,
+    list_parked,
+    retry_parked,
+    skip_parked,
+)
 from adapter.store.partners import LastPing, Traffic, partner_traffic
 from adapter.store.payloads import open_spool, probe_spool
 from adapter.store.problems import (
@@ -366,6 +374,7 @@ __all__ = [
     "Page",
     "Park",
     "ParkedItem",
+    "ParkedKind",
     "Periods",
     "Place",
     "PurgeRun",
@@ -454,6 +463,7 @@ __all__ = [
     "find_messages",
     "find_orphans",
     "find_outgoing",
+    "find_parked",
     "find_purgeable",
     "find_received",
     "find_refused",

@@ -5,6 +5,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
@@ -19,6 +20,16 @@ from adapter.store.states import JobKind, JobState, MessageState
 
 _OF_MESSAGES: Final = (JobKind.SEND, JobKind.ROUTE)
 _OF_DELIVERIES: Final = (JobKind.COLLECT, JobKind.DELIVER)
+
+
+class ParkedKind(StrEnum):
+    """The kinds of work that can be parked."""
+
+    SEND = JobKind.SEND
+    ROUTE = JobKind.ROUTE
+    COLLECT = JobKind.COLLECT
+    DELIVER = JobKind.DELIVER
+    RECONCILE = JobKind.RECONCILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +74,31 @@ def list_parked(
     *,
     kind: str | None = None,
     lane: str | None = None,
+    reason: str | None = None,
     after: Place | None = None,
     limit: int = 50,
 ) -> Page[ParkedItem]:
-    """A page of what is parked, the newest work first."""
+    """A page of what is parked, the newest work first; `reason` is a text within the reason, in any case."""
     query = _parked(authorities)
     if kind is not None:
         query = query.where(job.c.kind == kind)
     if lane is not None:
         query = query.where(job.c.lane == lane)
+    if reason is not None:
+        query = query.where(job.c.reason.icontains(reason, autoescape=True))
     if after is not None:
         query = query.where(behind(job.c.created_at, job.c.id, after))
     query = query.order_by(job.c.created_at.desc(), job.c.id.desc()).limit(bounded(limit))
     rows = conn.execute(query).all()
     shown = rows[: bounded(limit) - 1]
     return Page(tuple(map(_item, shown)), page_end(rows, limit, job, "created_at"))
+
+
+def find_parked(conn: Connection, ids: Sequence[int], authorities: Collection[str]) -> tuple[ParkedItem, ...]:
+    """What of these jobs is parked, and of these authorities."""
+    return tuple(
+        _item(row) for row in conn.execute(_parked(authorities).where(job.c.id.in_(ids)).order_by(job.c.id))
+    )
 
 
 def count_parked(conn: Connection, authorities: Collection[str]) -> dict[str, int]:

@@ -33,6 +33,7 @@ _PAUSED: Final = Look(Tone.WARN, "pause")
 _FAILED: Final = Look(Tone.BAD, "cross")
 _NEEDED: Final = Look(Tone.BAD, "alert")
 _PASSED: Final = Look(Tone.OVER, "dot")
+_TRIED: Final = Look(Tone.WARN, "repeat")
 
 LOOKS: Final[Mapping[str, Mapping[str, Look]]] = {
     "delivery": {
@@ -67,3 +68,38 @@ LOOKS: Final[Mapping[str, Mapping[str, Look]]] = {
 def look_of(kind: str, state: str) -> Look:
     """How a state of some kind looks."""
     return LOOKS[kind][state]
+
+
+_EVENTS: Final[Mapping[str, Look]] = {
+    "received": _MOVING,
+    "created": _MOVING,
+    "referenced": _MOVING,
+    "file_fetched": _PASSED,
+    "collected": _DONE,
+    "delivered": _DONE,
+    "kept": _DONE,
+    "processed": _DONE,
+    "attempted": _MOVING,
+    "retried": _TRIED,
+    "unparked": _TRIED,
+    "hurried": _TRIED,
+    "possibly_repeated": _TRIED,
+    "duplicate": _PASSED,
+    "repeated": _PASSED,
+    "skipped": Look(Tone.OVER, "skip"),
+    "document_skipped": _TRIED,
+    "parked": _NEEDED,
+    "conflict": _NEEDED,
+    "refused": _NEEDED,
+    "failed": _NEEDED,
+    "file_lost": _NEEDED,
+    "stored": _MOVING,
+    "transmitted": _DONE,
+    "answered": _DONE,
+    "expired": _FAILED,
+}
+
+
+def look_of_event(action: str) -> Look:
+    """How a line of the timeline looks, by what happened (`verzoek.parked`); anything else is a dot."""
+    return _EVENTS.get(action.partition(".")[2], _PASSED)

@@ -33,10 +33,7 @@ def place_in(visit: Visit) -> Place | None:
     match = _PLACE.fullmatch(text)
     if match is None:
         raise bad_request("before is no place in a list")
-    try:
-        return Place(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))
-    except OverflowError:
-        raise bad_request("before is no place in a list") from None
+    return Place(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))
 
 
 def bounded_period(visit: Visit) -> tuple[datetime, datetime]:
@@ -66,6 +63,12 @@ async def portions(
         if page.next is None:
             return
         after = page.next
+
+
+def asked_in(visit: Visit) -> dict[str, str]:
+    """What a list was asked for, wherever it begins and in whatever language."""
+    query = visit.call.request.query
+    return {name: value for name, value in query.items() if value and name not in {"before", "lang"}}
 
 
 def _bounds(period: Period, now: datetime) -> tuple[datetime, datetime]:

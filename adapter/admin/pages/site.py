@@ -13,15 +13,36 @@ from adapter.admin.answers import ErrorForm, error_as_json
 from adapter.admin.calls import ApplicationApi, Call
 from adapter.admin.guard import Gate, guarded, identify
 from adapter.admin.logins import is_cross_site_action
-from adapter.admin.pages import events, overview, verzoek, verzoeken
+from adapter.admin.pages import (
+    cpas,
+    events,
+    evidence,
+    lanes,
+    message,
+    messages,
+    overview,
+    parked,
+    partners,
+    trail,
+    verzoek,
+    verzoeken,
+)
 from adapter.admin.pages.page import Page, StatusPage, View
 from adapter.admin.pages.show import Site
 from adapter.admin.pages.theme import add_assets, assets
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.OVERVIEW,
-    verzoeken.VERZOEKEN,
+    *verzoeken.PAGES,
     *verzoek.PAGES,
+    evidence.EVIDENCE,
+    *messages.PAGES,
+    *message.PAGES,
+    *parked.PAGES,
+    *partners.PAGES,
+    *cpas.PAGES,
+    *lanes.PAGES,
+    *trail.PAGES,
     events.EVENTS,
 )
 """Every page, those of the menu in its order."""

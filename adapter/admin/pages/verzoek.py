@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from adapter.admin.calls import Audited, Refused, bad_request, not_found
-from adapter.admin.pages.badges import Look, Tone
+from adapter.admin.pages.badges import Look, look_of_event
 from adapter.admin.pages.page import Link, Page, View, Visit
 from adapter.config import Role
 from adapter.store import (
@@ -31,38 +31,6 @@ from adapter.store import (
 PATH: Final = "/verzoeken/{authority}/{verzoeknummer}"
 MAX_REASON: Final = 1000
 """Characters of a reason to give a verzoek up."""
-
-_GOOD: Final = Look(Tone.GOOD, "check")
-_STEP: Final = Look(Tone.BUSY, "arrow")
-_TRIED: Final = Look(Tone.WARN, "repeat")
-_STUCK: Final = Look(Tone.BAD, "alert")
-_OVER: Final = Look(Tone.OVER, "dot")
-
-_LOOKS: Final[Mapping[str, Look]] = {
-    "received": _STEP,
-    "created": _STEP,
-    "referenced": _STEP,
-    "file_fetched": _OVER,
-    "collected": _GOOD,
-    "delivered": _GOOD,
-    "kept": _GOOD,
-    "processed": _GOOD,
-    "attempted": _STEP,
-    "retried": _TRIED,
-    "unparked": _TRIED,
-    "hurried": _TRIED,
-    "possibly_repeated": _TRIED,
-    "duplicate": _OVER,
-    "repeated": _OVER,
-    "skipped": Look(Tone.OVER, "skip"),
-    "document_skipped": _TRIED,
-    "parked": _STUCK,
-    "conflict": _STUCK,
-    "refused": _STUCK,
-    "failed": _STUCK,
-    "file_lost": _STUCK,
-}
-"""How a line of the timeline looks, by what happened; anything else is a dot."""
 
 _DETAILS: Final = ("origin", "sink", "files", "volgnummer", "revision", "reference", "step", "attempts")
 
@@ -206,7 +174,7 @@ def _lines(visit: Visit, found: VerzoekHistory) -> list[Line]:
 
 def _line(visit: Visit, event: Event, files: Sequence[Event], after: timedelta | None) -> Line:
     words: Mapping[str, Any] = visit.words
-    kind, _, what = event.action.partition(".")
+    kind = event.action.partition(".")[0]
     text = words["actions"].get(event.action, event.action)
     job = event.detail.get("kind")
     if kind == "job" and job is not None:
@@ -220,7 +188,7 @@ def _line(visit: Visit, event: Event, files: Sequence[Event], after: timedelta |
         text = words["files_fetched"].format(count=len(files))
     reason = event.detail.get("reason")
     return Line(
-        event.at, _LOOKS.get(what, _OVER), text, details, str(reason) if reason else None, files, after
+        event.at, look_of_event(event.action), text, details, str(reason) if reason else None, files, after
     )
 
 
