@@ -29,7 +29,7 @@ MAX_REASON: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A lane with its backlog, as the page shows it."""
+    """A lane with its backlog, as the page shows it; `place` is what it leads to."""
 
     lane: LaneBacklog
     kind: str
@@ -101,6 +101,9 @@ async def _lane(visit: Visit) -> Row:
 def _row(visit: Visit, lane: LaneBacklog) -> Row:
     kind, _, rest = lane.name.partition(":")
     authority, _, place = rest.partition("/")
+    known = visit.call.api.authorities().find_agreement(place) if kind == "partner" else None
+    if known is not None:
+        place = known.agreement.them.name
     return Row(lane, kind, authority, place, visit.may(Role.REPAIR, authority))
 
 
