@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from adapter.admin.calls import Audited, Refused, bad_request, not_found
 from adapter.admin.pages.filters import authorities_in
-from adapter.admin.pages.page import Link, Page, View, Visit
+from adapter.admin.pages.page import Link, Page, Shown, View, Visit
 from adapter.config import Role
 from adapter.store import (
     AuditKind,
@@ -50,11 +50,11 @@ async def show_lanes(visit: Visit) -> View:
     return View("lanes.html.j2", {"rows": rows, "states": JobState})
 
 
-async def ask_to_pause(visit: Visit) -> View:
-    """Asks why a lane is to be paused. Raises Refused (403, 404, 409)."""
+async def ask_to_pause(visit: Visit) -> Shown:
+    """Asks why a lane is to be paused; one that is paused already is in the list. Raises Refused (403, 404)."""
     row = await _lane(visit)
     if row.lane.paused:
-        raise Refused(409, "it is paused already")
+        return visit.done("paused", visit.url(NAME))
     link = Link(visit.pages[NAME].menu_label(visit.language), visit.url(NAME))
     return View("lane_pause.html.j2", {"row": row, "longest": MAX_REASON}, trail=[link])
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from adapter.admin.calls import Audited, Refused, bad_request, log_audited
 from adapter.admin.pages.downloads import send_table
 from adapter.admin.pages.filters import authorities_in, choice_in, text_in
-from adapter.admin.pages.page import Link, Page, View, Visit
+from adapter.admin.pages.page import Link, Page, Shown, View, Visit
 from adapter.admin.pages.places import place_in, placed, portions
 from adapter.config import Role
 from adapter.store import (
@@ -72,15 +72,19 @@ async def export_parked(visit: Visit) -> web.StreamResponse:
 
 async def retry(visit: Visit) -> web.StreamResponse:
     """Try what was chosen again. Raises Refused (400, 403, 409)."""
-    ids = await _chosen(visit, await visit.form())
-    return await _change(
-        visit, "retried", lambda conn: retry_parked(conn, [one.id for one in ids], visit.scope, visit.now)
-    )
+    form = await visit.form()
+    if not _is_chosen(form):
+        return _nothing_chosen(visit)
+    ids = [one.id for one in await _chosen(visit, form)]
+    return await _change(visit, "retried", lambda conn: retry_parked(conn, ids, visit.scope, visit.now))
 
 
-async def ask_to_skip(visit: Visit) -> View:
+async def ask_to_skip(visit: Visit) -> Shown:
     """Asks why what was chosen is to be given up. Raises Refused (400, 403, 409)."""
-    chosen = await _chosen(visit, visit.call.request.query)
+    query = visit.call.request.query
+    if not _is_chosen(query):
+        return _nothing_chosen(visit)
+    chosen = await _chosen(visit, query)
     context = {"rows": chosen, "longest": MAX_REASON}
     return View("parked_skip.html.j2", context, trail=[_trail(visit)])
 
@@ -100,10 +104,20 @@ async def skip(visit: Visit) -> web.StreamResponse:
     )
 
 
+def _is_chosen(fields: Mapping[str, str]) -> bool:
+    return any(name == _ONLY or name.startswith(_ITEM) for name in fields)
+
+
+def _nothing_chosen(visit: Visit) -> web.Response:
+    """Back to the list, which says so."""
+    return visit.done("nothing_chosen", visit.url(NAME))
+
+
 async def _chosen(visit: Visit, fields: Mapping[str, str]) -> tuple[ParkedItem, ...]:
     """The items of a form: the one whose own button was pressed, else those that were ticked.
 
-    Raises Refused: 400 for none or too many, 403 for one that the user may only look at, 409 where none is parked.
+    Raises Refused: 400 for too many, or what is no item; 403 for one that the user may only look at; 409 where none is
+    parked.
     """
     only = fields.get(_ONLY)
     texts = [only] if only else [name.removeprefix(_ITEM) for name in fields if name.startswith(_ITEM)]

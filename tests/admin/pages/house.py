@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from lxml import html
@@ -94,7 +95,8 @@ class Browser:
         if user is not None:
             sent["Authorization"] = aiohttp.encode_basic_auth(user, TOKENS[user], "utf-8")
         response = await self.api.client.request(method, path, headers=sent, data=fields)
-        return Sight(response.status, response.headers, await response.text(), str(response.url.relative()))
+        text = (await response.read()).decode("utf-8", "replace")  # a download can be anything
+        return Sight(response.status, response.headers, text, str(response.url.relative()))
 
 
 def sample(page: Page, **variables: str) -> str:
@@ -102,7 +104,7 @@ def sample(page: Page, **variables: str) -> str:
     path = page.path
     while "{" in path:
         name = path.partition("{")[2].partition("}")[0]
-        path = path.replace(f"{{{name}}}", variables.get(name, "x"))
+        path = path.replace(f"{{{name}}}", quote(variables.get(name, "x"), safe=""))
     return path
 
 

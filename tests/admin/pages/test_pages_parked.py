@@ -188,10 +188,18 @@ async def test_what_is_of_an_authority_that_the_user_does_not_have_is_not_there(
     assert await parked(api) == ids
 
 
-@pytest.mark.parametrize(
-    "fields", [{}, {"only": "x"}, {"item-": "on"}, {"item-1x": "on"}, {"only": "9" * 19}]
-)
-async def test_a_form_that_chooses_nothing_is_refused(browser: Browser, fields: dict[str, str]) -> None:
+async def test_who_chose_nothing_is_told_so(api: Api, browser: Browser) -> None:
+    ids = await park(api, "1001")
+    for page in (await browser.post("/parked/retry"), await browser.get("/parked/skip")):
+        assert page.find("//h1/text()") == ["Parked"]
+        assert "You chose nothing" in page.words
+    assert await parked(api) == ids
+
+
+@pytest.mark.parametrize("fields", [{"only": "x"}, {"item-": "on"}, {"item-1x": "on"}, {"only": "9" * 19}])
+async def test_a_form_that_chooses_what_is_no_item_is_refused(
+    browser: Browser, fields: dict[str, str]
+) -> None:
     assert (await browser.post("/parked/retry", fields)).status == 400
 
 

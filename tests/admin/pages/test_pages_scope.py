@@ -6,8 +6,9 @@ import pytest
 
 from adapter.admin.pages.page import Page
 from adapter.admin.pages.site import PAGES
+from adapter.config import Role
 from adapter.rendering import Language
-from adapter.store import DeliveryState, pause_lane
+from adapter.store import DeliveryState, agreement_versions, pause_lane
 from tests.admin.house import Api
 from tests.admin.pages.house import SHOWN, Browser, sample, verzoek
 
@@ -28,7 +29,8 @@ async def other_authority(api: Api) -> dict[str, str]:
         "message": str(message),
         "cpaId": api.authority("stad").cpa_id,
         "lane": lane,
-        "id": str(message),
+        "position": "0",
+        "version": str((await api.db.read(agreement_versions, ["stad"]))[0].id),
     }
 
 
@@ -42,10 +44,12 @@ async def test_nothing_of_another_authority_is_seen_or_changed(
     path = sample(page, **variables)
     for user in ("kijker", "dorper"):  # looks at, and administers, another authority
         found = await browser._go(page.method, path, user, {"Accept-Language": "en"}, {})
-        if "{" in page.path or page.method == "POST":
+        if "{" in page.path:
             assert found.status in {403, 404, 415, 400}, (user, found.status)
         else:
-            assert found.status == 200, (user, found.status)
+            refused = {403} if page.role is not Role.LOOK else set()
+            bad_form = {400} if page.method == "POST" else set()
+            assert found.status in {200, *refused, *bad_form}, (user, found.status)
         if found.status == 200:
             seen = found.text.replace(str(found.url), "")
             assert MARK not in seen
