@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from adapter.admin.health import Health
 from adapter.admin.pages.kept import Kept
 from adapter.admin.pages.live import Live
 from adapter.config import Environment, Role
-from adapter.rendering import Language, Words, preferred_language, read_words
+from adapter.rendering import Language, Words, fill_path, preferred_language, read_words
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -141,10 +141,7 @@ class Visit:
 
     def url(self, name: str, query: Mapping[str, object] | None = None, **variables: object) -> str:
         """The address of a page, in the language of this visit; what is None in the query is left out."""
-        path = self.pages[name].path
-        for key, value in variables.items():
-            path = path.replace(f"{{{key}}}", quote(str(value), safe=""))
-        return path + self._query(dict(query or {}))
+        return fill_path(self.pages[name].path, **variables) + self._query(dict(query or {}))
 
     def here(self, **changes: object) -> str:
         """The address of this page with the present query, but for these parameters; None leaves one out."""

@@ -15,6 +15,7 @@ from adapter.admin.calls import Audited, Refused, bad_request, not_found
 from adapter.admin.pages.badges import Look, look_of_event
 from adapter.admin.pages.page import Link, Page, View, Visit
 from adapter.config import Role
+from adapter.rendering import VERZOEK_PATH
 from adapter.store import (
     OPEN_DELIVERY,
     AuditEntry,
@@ -28,7 +29,6 @@ from adapter.store import (
     verzoek_history,
 )
 
-PATH: Final = "/verzoeken/{authority}/{verzoeknummer}"
 MAX_REASON: Final = 1000
 """Characters of a reason to give a verzoek up."""
 
@@ -193,10 +193,10 @@ def _line(visit: Visit, event: Event, files: Sequence[Event], after: timedelta |
 
 
 PAGES: Final = (
-    Page("GET", PATH, "verzoek", show_verzoek, audited=Audited(AuditKind.LOOK, "verzoek.show")),
+    Page("GET", VERZOEK_PATH, "verzoek", show_verzoek, audited=Audited(AuditKind.LOOK, "verzoek.show")),
     Page(
         "POST",
-        f"{PATH}/retry",
+        f"{VERZOEK_PATH}/retry",
         "verzoek.retry",
         retry,
         Role.REPAIR,
@@ -205,7 +205,7 @@ PAGES: Final = (
     ),
     Page(
         "GET",
-        f"{PATH}/skip",
+        f"{VERZOEK_PATH}/skip",
         "verzoek.ask_skip",
         ask_skip,
         Role.REPAIR,
@@ -214,7 +214,7 @@ PAGES: Final = (
     ),
     Page(
         "POST",
-        f"{PATH}/skip",
+        f"{VERZOEK_PATH}/skip",
         "verzoek.skip",
         skip,
         Role.REPAIR,
