@@ -22,7 +22,7 @@ from adapter.authorities import (
     KnownAgreements,
     build_authorities,
 )
-from adapter.config import AuthorityConfig, Config, ConfigProblem
+from adapter.config import Config, ConfigProblem
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyPair
 from adapter.store import (
@@ -100,16 +100,15 @@ class Registry:
 
         Raises ConfigProblem for a file that cannot be read or is no CPA: the daemon then does not start.
         """
+        config = self.config()
         problems = [
-            problem
-            for name, authority in self.config().authorities.items()
-            for problem in await self.import_cpas(name, authority)
+            problem for name in config.authorities for problem in await self.import_cpas(name, config)
         ]
         if problems:
             raise ConfigProblem(problems)
 
     async def import_cpas(
-        self, authority: str, settings: AuthorityConfig, *, only_usable: bool = False
+        self, authority: str, config: Config, *, only_usable: bool = False
     ) -> tuple[str, ...]:
         """Import the CPA files of one authority that changed, all or none of them; return what is wrong.
 
@@ -117,7 +116,9 @@ class Registry:
         """
         files: list[_CpaFile] = []
         problems: list[str] = []
-        for path in settings.cpas:
+        settings = config.authorities[authority]
+        for number, path in enumerate(settings.cpas):
+            place = ("authorities", authority, "cpas", number)
             try:
                 document = await asyncio.to_thread(path.read_bytes)
                 digest = hashlib.sha256(document).hexdigest()
@@ -128,18 +129,17 @@ class Registry:
                     read = AgreementDocument(authority, cpa_id, document)
                     await asyncio.to_thread(KnownAgreements().know, read, settings)
             except OSError as error:
-                problems.append(
-                    f"authority {authority}: {path} cannot be read: {error.strerror}; correct `cpas`"
-                )
+                text = f"{path} cannot be read ({error.strerror}); correct the path, or its rights"
+                problems.append(config.problem(place, text))
             except (CpaError, AuthorityProblem) as problem:
-                problems.append(f"authority {authority}: {path}: {problem}")
+                problems.append(config.problem(place, f"{path}: {problem}"))
             else:
                 files.append(_CpaFile(path, digest, cpa_id, document))
         if files and not problems:
             try:
                 results = await self.db.write(_import_all, authority, files, self.clock())
             except CpaOwnedByOther as problem:
-                return (f"authority {authority}: {problem}",)
+                return (config.problem(("authorities", authority, "cpas"), str(problem)),)
             for file, result in zip(files, results, strict=True):
                 log.info(
                     f"CPA file {'imported' if result.imported else 'not imported'}",

@@ -205,7 +205,7 @@ class Reloader:
         problems: dict[str, tuple[str, ...]] = {}
         for name, tenant in prepared.tenants.items():
             if tenant is not self.tenants.current().get(name):
-                found = await self.registry.import_cpas(name, tenant.settings, only_usable=True)
+                found = await self.registry.import_cpas(name, prepared.config, only_usable=True)
                 if found:
                     problems[name] = found
         self._leave(prepared, problems)

@@ -24,7 +24,7 @@ Cli = Callable[..., Result]
 
 BAD = Path(__file__).resolve().parents[1] / "bad_configs"
 NAMES = sorted(path.stem for path in BAD.glob("*.toml"))
-IN_A_PROCESS = ("syntax-text-without-quotes", "file-key-of-another", "file-server-key-is-a-certificate")
+IN_A_PROCESS = ("syntax-text-without-quotes", "file-cpa-not-there", "file-server-key-is-a-certificate")
 """Those that are also tried as an operator would: a few, since each process takes a second."""
 
 

@@ -3,7 +3,6 @@
 """Completion as a shell does it: a real bash, and the two others where the machine has them."""
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from adapter.cli.app import app
 from adapter.simulator import World
 from tests.cli.conftest import NUMBER
 from tests.cli.terminal import on_terminal
+from tests.servers import do_without
 
 PROGRAM = Path(sys.executable).with_name("stam-adapter")
 WORDS = (
@@ -172,5 +172,5 @@ def test_the_script_of_a_shell_is_one_that_it_reads(
     script.write_text(cli("completion", shell).stdout)
     assert "_STAM_ADAPTER_COMPLETE" in script.read_text()
     if shutil.which(shell) is None:
-        pytest.skip(f"{shlex.quote(shell)} is not on this machine")
+        do_without("shells", shell, f"{shell} is not on this machine")
     subprocess.run([shell, "-n", str(script)], check=True)

@@ -190,7 +190,7 @@ def foreign_cpa(hosting: Hosting) -> str:
 
 def missing_cpa(hosting: Hosting) -> str:
     hosting.authority("adorp").cpa_path.unlink()
-    return "adorp.xml cannot be read: No such file"
+    return r"adorp.toml:\d+: cpas\[0\]: .*adorp.xml cannot be read \(No such file"
 
 
 def same_party(hosting: Hosting) -> str:
