@@ -2,12 +2,24 @@
 
 """Lists that are read a page at a time, the newest first: each page begins where the one before it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Table, Text, and_, literal, or_, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    type_coerce,
+)
 
 from adapter.store.columns import UtcDateTime
 
@@ -55,6 +67,31 @@ def without_index(column: ColumnElement[Any]) -> ColumnElement[str]:
 def bounded(limit: int) -> int:
     """How many rows to ask the database for: one more than the page has, to know whether there is another page."""
     return min(max(1, limit), MAX_PAGE) + 1
+
+
+def newest_of(
+    conn: Connection,
+    table: Table,
+    authorities: Collection[str],
+    conditions: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> list[int]:
+    """The ids of the newest rows of these authorities for which the conditions hold, the newest first, `limit` at most.
+
+    Each authority is asked by itself, from its own part of the index on authority and moment, up to the limit: so
+    what it costs is bounded by how many there are, and not by what all of them have.
+    """
+    query = (
+        select(table.c.created_at, table.c.id)
+        .where(table.c.authority == bindparam("of_authority"), *conditions)
+        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(limit)
+    )
+    found: list[tuple[datetime, int]] = []
+    for name in sorted(authorities):
+        found += [(row.created_at, row.id) for row in conn.execute(query, {"of_authority": name})]
+        found = sorted(found, reverse=True)[:limit]
+    return [row_id for _, row_id in found]
 
 
 def page_end(rows: Sequence[Row[Any]], limit: int, table: Table, at: str) -> Place | None:

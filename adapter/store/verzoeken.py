@@ -21,7 +21,7 @@ from adapter.store.deliveries import (
     skip_delivery,
 )
 from adapter.store.jobs import Job, held_by_jobs, jobs_for, unpark_jobs
-from adapter.store.pages import Page, Place, behind, bounded, page_end, within, without_index
+from adapter.store.pages import Page, Place, behind, bounded, newest_of, page_end, within, without_index
 from adapter.store.schema import delivery
 from adapter.store.states import OPEN_DELIVERY, DeliveryState, Flow, JobKind
 from adapter.store.timeline import Event, events_for
@@ -90,18 +90,25 @@ def list_verzoeken(
 ) -> Page[StoredDelivery]:
     """A page of the deliveries that are wanted, the newest first.
 
-    What it costs is bounded by what the authorities have in the period, which an index gives.
+    What it costs is bounded by how many authorities there are, and where a state is wanted that few have, by what they
+    have in the period.
     """
     given = {name: getattr(wanted, name) for name in ("state", "sink", "verzoeknummer", "project_id")}
     conditions = [delivery.c[name] == value for name, value in given.items() if value is not None]
     conditions.append(_OF_VERZOEK)
-    if wanted.verzoeknummer is not None or wanted.project_id is not None:
-        conditions.append(without_index(delivery.c.authority).in_(sorted(wanted.authorities)))
-    else:
-        conditions.append(delivery.c.authority.in_(sorted(wanted.authorities)))
-        conditions += within(delivery.c.created_at, wanted.since, wanted.until)
     if after is not None:
         conditions.append(behind(delivery.c.created_at, delivery.c.id, after))
+    if wanted.verzoeknummer is not None or wanted.project_id is not None:
+        conditions.append(without_index(delivery.c.authority).in_(sorted(wanted.authorities)))
+    elif wanted.state in OPEN_DELIVERY:  # few have it, and there is an index for it
+        conditions.append(delivery.c.authority.in_(sorted(wanted.authorities)))
+        conditions += within(delivery.c.created_at, wanted.since, wanted.until)
+    else:
+        conditions += within(delivery.c.created_at, wanted.since, wanted.until)
+        ids = newest_of(conn, delivery, wanted.authorities, conditions, bounded(limit))
+        if not ids:
+            return Page(())
+        conditions = [delivery.c.id.in_(ids)]
     query = SELECT_DELIVERY.where(*conditions)
     query = query.order_by(delivery.c.created_at.desc(), delivery.c.id.desc()).limit(bounded(limit))
     rows = conn.execute(query).all()
