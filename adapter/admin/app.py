@@ -2,6 +2,7 @@
 
 """The web application of the admin listener, put together from its parts."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -78,6 +79,8 @@ def _create_app_for_users(api: ApplicationApi, status: StatusPage) -> web.Applic
 
 def _metrics_handler(metrics: Metrics) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def show_metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), headers={"Content-Type": METRICS_CONTENT_TYPE})
+        # with hundreds of authorities it takes longer than anybody should wait for
+        body = await asyncio.to_thread(metrics.render)
+        return web.Response(body=body, headers={"Content-Type": METRICS_CONTENT_TYPE})
 
     return show_metrics

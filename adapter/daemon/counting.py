@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import Histogram
+from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection
 
 from adapter.observe import Metrics, get_logger
@@ -133,16 +133,21 @@ def _show_lanes(
     metrics: Metrics, loads: tuple[LaneLoad, ...], known: tuple[Lane, ...], now: datetime
 ) -> None:
     """Show the lanes of now: of one that is empty nothing is said."""
-    for gauge in (metrics.lane_jobs, metrics.lane_oldest_seconds, metrics.lane_paused):
-        gauge.clear()
-    for lane in known:
-        if lane.paused:
-            metrics.lane_paused.labels(lane.name).set(1)
-    oldest: dict[tuple[str, str], datetime] = {}
+    oldest: dict[tuple[str, ...], datetime] = {}
     for load in loads:
-        where = (load.authority, load.name)
-        metrics.lane_jobs.labels(*where, load.state).set(load.jobs)
         if load.state is not JobState.PARKED:
+            where = (load.authority, load.name)
             oldest[where] = min(load.oldest, oldest.get(where, load.oldest))
-    for where, since in oldest.items():
-        metrics.lane_oldest_seconds.labels(*where).set(max(0.0, (now - since).total_seconds()))
+    ages = {where: max(0.0, (now - since).total_seconds()) for where, since in oldest.items()}
+    _show(metrics.lane_jobs, {(load.authority, load.name, load.state): load.jobs for load in loads})
+    _show(metrics.lane_oldest_seconds, ages)
+    _show(metrics.lane_paused, {(lane.name,): 1 for lane in known if lane.paused})
+
+
+def _show(gauge: Gauge, values: Mapping[tuple[str, ...], float]) -> None:
+    """Show these values and no others; never less than these, since a scrape may come in between."""
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
+    shown = {tuple(sample.labels.values()) for sample in next(iter(gauge.collect())).samples}
+    for labels in shown - {tuple(map(str, labels)) for labels in values}:
+        gauge.remove(*labels)
