@@ -2,9 +2,10 @@
 
 """Spans of OpenTelemetry, exported over OTLP/HTTP. Imported only where tracing is asked for."""
 
+import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
@@ -28,11 +29,15 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 
+from adapter.observe.logs import get_logger
 from adapter.observe.metrics import installed_version
 from adapter.observe.tracing import Attribute, Span, Step, TraceId
 
+log = get_logger(__name__)
+
 PATH: Final = "/v1/traces"
 _TIMEOUT: Final = 5
+_REASON: Final = 500
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 
@@ -74,6 +79,52 @@ class _Span:
         self.inner.set_status(Status(StatusCode.ERROR))
 
 
+class _FirstWords(logging.Handler):
+    """Keeps what the exporter says first of an export, in the place of a line in the log for each attempt."""
+
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, unless something was said before."""
+        self.text = self.text or record.getMessage()
+
+
+class _SaidOnce(SpanExporter):
+    """Exports, and says once that it fails, and once that it succeeds again."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+        self._fails = False
+        self._words = _FirstWords()
+        speaker = logging.getLogger(type(inner).__module__)
+        speaker.handlers[:] = [self._words]
+        speaker.propagate = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export, in the thread of the processor."""
+        self._words.text = ""
+        result = self._inner.export(spans)
+        fails = result is not SpanExportResult.SUCCESS
+        if fails and not self._fails:
+            log.warning(
+                "traces cannot be sent; see that [tracing] endpoint takes OTLP over HTTP, and lets us in",
+                action="tracing.not_sent",
+                reason=self._words.text[:_REASON],
+            )
+        elif self._fails and not fails:
+            log.info("traces are sent again", action="tracing.sent_again")
+        self._fails = fails
+        return result
+
+    def shutdown(self) -> None:
+        """End."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = _TIMEOUT * 1000) -> bool:
+        """Nothing is kept here."""
+        return self._inner.force_flush(timeout_millis)
+
+
 class OpenTelemetry:
     """Makes spans; used from the event loop only. `processor` gets them."""
 
@@ -113,7 +164,9 @@ class OpenTelemetry:
             timeout=_TIMEOUT,
             certificate_file=str(roots) if roots is not None else None,
         )
-        return cls(BatchSpanProcessor(exporter, export_timeout_millis=_TIMEOUT * 1000), service, ratio)
+        return cls(
+            BatchSpanProcessor(_SaidOnce(exporter), export_timeout_millis=_TIMEOUT * 1000), service, ratio
+        )
 
     def begin(
         self,

@@ -9,7 +9,7 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,14 +20,15 @@ import structlog
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
 
 from adapter.config import ConfigProblem, TracingConfig, load_config
 from adapter.daemon import Daemon
 from adapter.daemon.tracing import make_tracing
 from adapter.observe import Reception, configure_logs, get_logger, mark, span, trace, trace_with, traceparent
-from adapter.observe.spans import OpenTelemetry
+from adapter.observe.spans import OpenTelemetry, _SaidOnce
 from adapter.observe.tracing import LONGEST, TraceId, receiving_step, reception
 from adapter.simulator import (
     AgreementPlan,
@@ -63,6 +64,12 @@ def spans() -> Iterator[Spans]:
     finally:
         trace_with(None)
         backend.stop()
+
+
+def exporter_of(backend: OpenTelemetry) -> SpanExporter:
+    (processor,) = backend._provider._active_span_processor._span_processors
+    exporter: SpanExporter = processor._batch_processor._exporter  # type: ignore[attr-defined]
+    return exporter
 
 
 def received(authority: str, message_id: str, outcome: str = "accepted") -> Reception:
@@ -335,6 +342,32 @@ async def test_a_verzoek_is_one_trace_from_the_post_to_the_sink(tmp_path: Path) 
     assert number not in text
     assert "Jansen" not in text
     assert not re.search(r"https?://", text)
+
+
+async def test_a_collector_that_fails_is_said_once_and_so_is_its_return() -> None:
+    async with collector(fails=True) as (url, _):
+        backend = OpenTelemetry.to(url)
+        exporter = exporter_of(backend)
+        with capture_logs() as lines:
+            await asyncio.to_thread(exporter.export, [])
+            await asyncio.to_thread(exporter.export, [])
+        backend.stop()
+    assert [line["action"] for line in lines] == ["tracing.not_sent"]
+    assert "400" in lines[0]["reason"]
+
+
+async def test_a_collector_that_is_back_is_said() -> None:
+    states = iter((SpanExportResult.FAILURE, SpanExportResult.SUCCESS, SpanExportResult.SUCCESS))
+
+    class Moody(InMemorySpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            return next(states)
+
+    exporter = _SaidOnce(Moody())
+    with capture_logs() as lines:
+        for _ in range(3):
+            exporter.export([])
+    assert [line["action"] for line in lines] == ["tracing.not_sent", "tracing.sent_again"]
 
 
 @pytest.mark.parametrize("how", ["refuses", "is away"])
