@@ -72,7 +72,14 @@ async def _be_busy(directory: Path) -> Busy:
 
         async def delivered() -> bool:
             text = await scrape()
-            return 'outcome="delivered",sink=' in text and 'outcome="duplicate"} 1.0' in text
+            return all(
+                one in text
+                for one in (
+                    'outcome="delivered",sink=',
+                    'outcome="duplicate"} 1.0',
+                    'sent_again_total{authority="voorbeeldstad",kind="acknowledgment"} 1.0',
+                )
+            )
 
         await until(delivered)
         await _send_nonsense(world, session, "first")
