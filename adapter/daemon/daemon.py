@@ -67,6 +67,7 @@ from adapter.pki import KeyProblem, Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
+    SCHEDULED,
     Database,
     JobKind,
     SchemaStatus,
@@ -100,7 +101,7 @@ _WAITING: Final = frozenset({JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER})
 _PROXIED_HEADER: Final = LARGEST_CERTIFICATES + 1024
 """Octets of a header where proxies hand over certificates: what is a little too long gets an answer that says so."""
 
-_KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, JobKind.RECONCILE)
+_KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, *SCHEDULED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,6 +257,7 @@ from adapter.store.spooled import named_keys, spooled_octets, spooled_per_author
 from adapter.store.sqlite import SqliteDatabase
 from adapter.store.states import (
     OPEN_DELIVERY,
+    SCHEDULED,
     AgreementSource,
     AgreementState,
     AuditKind,
@@ -298,6 +299,7 @@ __all__ = [
     "OPEN",
     "OPEN_DELIVERY",
     "RESENDABLE",
+    "SCHEDULED",
     "Accepted",
     "AgreementRow",
     "AgreementSource",
