@@ -12,7 +12,7 @@ from aiohttp import web
 
 from adapter.admin.calls import Audited, not_found
 from adapter.admin.pages.downloads import XML, kept
-from adapter.admin.pages.filters import authorities_in, choice_in, text_in
+from adapter.admin.pages.filters import authorities_in, choice_in, says, text_in
 from adapter.admin.pages.page import Link, Page, View, Visit
 from adapter.config import Environment
 from adapter.store import (
@@ -49,7 +49,7 @@ async def show_cpas(visit: Visit) -> View:
     listed = [
         one
         for one in _newest(visit, found)
-        if state in {None, one.version.state} and _has(text, one.version.cpa_id, one.partner)
+        if state in {None, one.version.state} and says(text, one.version.cpa_id, one.partner)
     ]
     listed.sort(key=lambda one: (one.version.state is not AgreementState.ACTIVE, one.version.cpa_id))
     context = {"rows": listed[:MOST], "left": max(0, len(listed) - MOST), "states": AgreementState}
@@ -110,10 +110,6 @@ def _listed(visit: Visit, version: AgreementVersion, versions: int) -> Listed:
     agreed = known.agreement
     in_force = agreed.is_active_at(visit.now)
     return Listed(version, agreed.them.name, agreed.start, agreed.end, in_force, versions)
-
-
-def _has(text: str | None, *places: str | None) -> bool:
-    return text is None or any(text.casefold() in place.casefold() for place in places if place)
 
 
 def _chosen(visit: Visit, versions: Sequence[AgreementVersion]) -> AgreementVersion:

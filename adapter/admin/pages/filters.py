@@ -43,6 +43,11 @@ def text_in(visit: Visit, name: str) -> str | None:
     return text or None
 
 
+def says(text: str | None, *places: str | None) -> bool:
+    """Whether one of these places has a text in it, in any case; nothing is in all of them."""
+    return text is None or any(text.casefold() in place.casefold() for place in places if place)
+
+
 def choice_in(visit: Visit, name: str, kind: type[E]) -> E | None:
     """One of several, None for all. Raises Refused for what is none of them."""
     text = visit.call.query(name)

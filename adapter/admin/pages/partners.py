@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from adapter.admin.calls import Audited, not_found
-from adapter.admin.pages.filters import authorities_in, text_in
+from adapter.admin.pages.filters import authorities_in, says, text_in
 from adapter.admin.pages.page import Page, View, Visit
 from adapter.admin.pages.places import USUAL
 from adapter.authorities import KnownAgreement
@@ -41,12 +41,12 @@ async def show_partners(visit: Visit) -> View:
     scope = authorities_in(visit)
     passed = await visit.read(partner_traffic, scope, visit.now - USUAL, visit.now + timedelta(days=1))
     text = text_in(visit, "q")
-    rows = [
-        one
+    partners = [
+        _partner(visit, known, passed.get((known.authority, known.cpa_id), Traffic()))
         for known in visit.call.api.authorities().agreements()
         if known.authority in scope
-        and _has(text, one := _partner(visit, known, passed.get((known.authority, known.cpa_id), Traffic())))
     ]
+    rows = [one for one in partners if says(text, one.known.agreement.them.name, one.known.cpa_id, *one.ids)]
     rows.sort(key=lambda one: (one.known.agreement.them.name.casefold(), one.known.cpa_id))
     context = {
         "rows": rows[:MOST],
@@ -86,11 +86,6 @@ def _known(visit: Visit) -> KnownAgreement:
 def _partner(visit: Visit, known: KnownAgreement, traffic: Traffic) -> Partner:
     ids = tuple(party_id_text(one) for one in known.agreement.them.ids)
     return Partner(known, ids, traffic, visit.may(Role.REPAIR, known.authority))
-
-
-def _has(text: str | None, one: Partner) -> bool:
-    places = (one.known.agreement.them.name, one.known.cpa_id, *one.ids)
-    return text is None or any(text.casefold() in place.casefold() for place in places)
 
 
 def _pinged(visit: Visit, rows: list[Partner]) -> Partner | None:
