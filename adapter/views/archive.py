@@ -8,7 +8,7 @@ Beside what it is made of it has a `manifest.json`, with size and SHA-256 of eve
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,11 +33,12 @@ _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the archive: its path, and either its octets or the content of the spool that it is."""
+    """A file of the archive: its path, and its octets, the content of the spool that it is, or why it is not there."""
 
     path: str
     octets: bytes = b""
     content: Content | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class _Flaw:
     """An entry that is not what was stored, or not there at all."""
 
     path: str
-    size: int
-    sha256: str
+    size: int | None
+    sha256: str | None
     problem: str
 
 
@@ -81,7 +82,7 @@ class _Outlet:
 
 
 async def archive(
-    entries: AsyncIterator[Entry], spool: Spool, about: dict[str, Any], now: datetime
+    entries: AsyncGenerator[Entry, None], spool: Spool, about: dict[str, Any], now: datetime
 ) -> AsyncGenerator[bytes, None]:
     """The octets of a ZIP with these entries, a piece at a time.
 
@@ -100,14 +101,17 @@ async def archive(
     """
     outlet = _Outlet()
     writer = _Writer(outlet, now)
-    async for entry in entries:
-        if entry.content is None:
-            await asyncio.to_thread(writer.add, entry.path, entry.octets)
-            yield outlet.take()
-        else:
-            async with aclosing(_copy(writer, outlet, entry.path, entry.content, spool)) as pieces:
-                async for piece in pieces:
-                    yield piece
+    async with aclosing(entries):
+        async for entry in entries:
+            if entry.problem is not None:
+                writer.flaw(entry.path, None, entry.problem)
+            elif entry.content is None:
+                await asyncio.to_thread(writer.add, entry.path, entry.octets)
+                yield outlet.take()
+            else:
+                async with aclosing(_copy(writer, outlet, entry.path, entry.content, spool)) as pieces:
+                    async for piece in pieces:
+                        yield piece
     manifest = {
         **about,
         "files": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in writer.written],
@@ -162,10 +166,11 @@ class _Writer:
         opened = self._zip.open(self._info(path, ZIP_STORED), "w", force_zip64=size >= _LARGE)
         return _Target(self, path, opened)
 
-    def flaw(self, path: str, content: Content, problem: str) -> None:
-        """Note that a content is not, or not whole, in the archive."""
+    def flaw(self, path: str, content: Content | None, problem: str) -> None:
+        """Note that something is not, or not whole, in the archive."""
         log.warning("an archive has not all that it should", action="archive.flaw", path=path, reason=problem)
-        self.flaws.append(_Flaw(path, content.size, content.sha256, problem))
+        size, sha256 = (content.size, content.sha256) if content is not None else (None, None)
+        self.flaws.append(_Flaw(path, size, sha256, problem))
 
     def close(self) -> None:
         """Write the directory of the archive."""

@@ -56,6 +56,7 @@ MOST: Final = 500
 """The most messages, and the most deliveries, that one archive has: no verzoek has nearly as many."""
 
 _EVENTS: Final = 20_000
+_GONE: Final = "retention removed it while this was made"
 
 _README: Final = """\
 {title}
@@ -77,7 +78,7 @@ deliveries/        of a verzoek: what was collected from DSO-LV and handed over,
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What an archive is about: `kind` (message or verzoek) and `name`, its messages and deliveries by their rows, what
-    happened, and the authorities that it is of.
+    happened, and the authorities that it is of. `is_whole` is False where there was more than one archive has.
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Evidence:
     messages: tuple[int, ...]
     deliveries: tuple[int, ...]
     events: tuple[Event, ...]
+    is_whole: bool = True
 
     @property
     def file_name(self) -> str:
@@ -124,7 +126,8 @@ def evidence_of_messages(conn: Connection, messages: Sequence[StoredMessage]) ->
         for authority in authorities
         for event in events_for(conn, message_id=name, authority=authority, limit=_EVENTS)
     )
-    return Evidence("message", name, authorities, tuple(sorted(rows)[:MOST]), (), events)
+    is_whole = len(rows) < MOST and len(events) < _EVENTS
+    return Evidence("message", name, authorities, tuple(sorted(rows)[:MOST]), (), events, is_whole)
 
 
 def evidence_of_verzoek(
@@ -154,7 +157,9 @@ def evidence_of_verzoek(
         for event in events_for(conn, verzoeknummer, authority=authority, limit=_EVENTS)
     )
     deliveries = tuple(sorted(one.id for one in found))
-    return Evidence("verzoek", verzoeknummer, owners, tuple(sorted(rows)[:MOST]), deliveries, events)
+    is_whole = max(len(rows), len(deliveries)) < MOST and len(events) < _EVENTS
+    messages = tuple(sorted(rows)[:MOST])
+    return Evidence("verzoek", verzoeknummer, owners, messages, deliveries, events, is_whole)
 
 
 def evidence_archive(
@@ -165,31 +170,37 @@ def evidence_archive(
         evidence.kind: evidence.name,
         "authorities": list(evidence.authorities),
         "made": now,
+        "isWhole": evidence.is_whole,
     }
     return archive(_entries(db, spool, evidence, now), spool, about, now)
 
 
-async def _entries(db: Database, spool: Spool, evidence: Evidence, now: datetime) -> AsyncIterator[Entry]:
+async def _entries(
+    db: Database, spool: Spool, evidence: Evidence, now: datetime
+) -> AsyncGenerator[Entry, None]:
     title = f"Evidence of {evidence.kind} {plain(evidence.name)}, of {', '.join(evidence.authorities)}"
     readme = _README.format(title=title, made=plain(now), manifest=MANIFEST, sums=SUMS)
     yield Entry("README.txt", readme.encode())
     yield Entry("timeline.json", json_octets([describe_event(one) for one in evidence.events]))
     yield Entry("timeline.txt", "".join(map(_line, evidence.events)).encode())
-    kept: set[int] = set()
+    kept: set[str] = set()
     for number, row_id in enumerate(evidence.messages, 1):
         try:
             found = await db.read(_load_message, row_id)
-        except NotFound:  # retention removed it since
+        except NotFound:
+            yield Entry(f"messages/{number:03}", problem=_GONE)
             continue
         async for entry in _message_entries(found, number, spool, now):
             yield entry
-        if found.agreement is not None and found.agreement.id not in kept:
-            kept.add(found.agreement.id)
-            yield Entry(_agreement_path(found.agreement), found.agreement.document)
+        path = None if found.agreement is None else _agreement_path(found.agreement)
+        if found.agreement is not None and path is not None and path not in kept:
+            kept.add(path)
+            yield Entry(path, found.agreement.document)
     for number, row_id in enumerate(evidence.deliveries, 1):
         try:
             delivery = await db.read(_load_delivery, row_id)
         except NotFound:
+            yield Entry(f"deliveries/{number:03}", problem=_GONE)
             continue
         for entry in _delivery_entries(delivery, number):
             yield entry

@@ -5,15 +5,25 @@
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import Connection, update
 
-from adapter.store import Direction, StoredMessage, find_messages
+from adapter.store import (
+    AgreementSource,
+    Direction,
+    NewMessage,
+    StoredMessage,
+    agreement_in_force,
+    find_messages,
+    get_message,
+    insert_message,
+    put_agreement,
+)
 from adapter.store.schema import message as message_table
 from adapter.views.evidence import Evidence, evidence_archive, evidence_of_messages
 from adapter.views.judged import judge
@@ -112,3 +122,31 @@ async def test_a_message_of_no_agreement_is_judged_by_what_it_carries_and_says_t
 async def test_an_envelope_that_cannot_be_read_says_why(house: House, made: Made) -> None:
     (message,) = await received(house, made)
     assert judge(replace(message, envelope=b"<no"), (), None, house.spool(), NOW)["problem"]
+
+
+async def test_a_document_that_came_in_use_twice_is_there_once(house: House, made: Made) -> None:
+    (message,) = await received(house, made)
+    row = await house.db.read(agreement_in_force, message.authority, message.cpa_id, message.created_at)
+    assert row is not None
+    for document in (row.document + b"\n", row.document):
+        source = AgreementSource.UPLOAD
+        await house.db.write(put_agreement, row.authority, row.cpa_id, document, source, house.clock())
+    again = await house.db.write(insert_copy, message, house.clock() + timedelta(seconds=1))
+    found = await evidence(house, [message, await house.db.read(get_message, again)])
+    assert len([name for name in found.names if name.startswith("agreements/")]) == 1
+
+
+def insert_copy(conn: Connection, message: StoredMessage, now: datetime) -> int:
+    """Receive a message once more, later."""
+    given = {field.name: getattr(message, field.name) for field in fields(NewMessage)}
+    return insert_message(conn, NewMessage(**given), None, now)
+
+
+async def test_more_than_one_archive_has_is_said_to_be_left_out(
+    house: House, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = await received(house, made)
+    assert (await house.db.read(evidence_of_messages, messages)).is_whole
+    monkeypatch.setattr("adapter.views.evidence.MOST", 1)
+    found = await evidence(house, messages)
+    assert json.loads(found.zip.read("manifest.json"))["isWhole"] is False

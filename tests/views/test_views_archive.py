@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ async def octets_of(spool: FileSpool, *entries: Entry) -> bytes:
     return b"".join([piece async for piece in archive(_each(*entries), spool, {"about": "m1@dso"}, NOW)])
 
 
-async def _each(*entries: Entry) -> AsyncIterator[Entry]:
+async def _each(*entries: Entry) -> AsyncGenerator[Entry, None]:
     for entry in entries:
         yield entry
 
@@ -102,6 +102,13 @@ async def test_what_retention_removed_is_named_and_left_out(spool: FileSpool) ->
     (problem,) = manifest(made)["problems"]
     assert (problem["path"], problem["size"], problem["sha256"]) == ("gone", 5, "ab" * 32)
     assert "removed" in problem["problem"]
+
+
+async def test_what_is_not_there_is_named_with_its_reason(spool: FileSpool) -> None:
+    made = await opened(spool, Entry("messages/001", problem="it went"))
+    assert manifest(made)["problems"] == [
+        {"path": "messages/001", "size": None, "sha256": None, "problem": "it went"}
+    ]
 
 
 async def test_a_damaged_content_breaks_no_archive_and_is_named(spool: FileSpool) -> None:
