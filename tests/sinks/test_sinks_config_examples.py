@@ -51,6 +51,7 @@ WITHOUT_DEFAULT = {
     "oauth",
     "direct",
     "theme",
+    "tracing",
 }
 # Of the listener for partners, which else has real defaults only.
 BEHIND_A_PROXY = {"ebms.trusted_proxies", "ebms.proxy"}
