@@ -17,7 +17,7 @@ import pytest
 from adapter.simulator import free_ports
 from tests.docs.blocks import Block, blocks
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 DOCUMENTS = sorted({block.document for block in blocks() if block.mark})
 
 
