@@ -156,8 +156,9 @@ def _tables(text: str) -> list[_Table]:
         if line == "#" or line.startswith("# "):
             said, group = ([*said, line[2:]], None)
         elif named := _TABLE.fullmatch(line):
-            new = _Table(named[1], _joined(said), is_list="[[" in line)
-            table, said, group = found.setdefault(named[1], new), [], None
+            name = next((one for one in found if _same_kind(one, named[1])), named[1])
+            table = found.setdefault(name, _Table(name, _joined(said), is_list="[[" in line))
+            said, group = [], None
         elif option := _OPTION.match(line):
             if group is None:
                 group, said = _Group(_joined(said)), []
@@ -167,6 +168,14 @@ def _tables(text: str) -> list[_Table]:
         else:
             said, group = [], None
     return list(found.values())
+
+
+def _same_kind(one: str, other: str) -> bool:
+    """Whether two tables are of one kind under names of an operator: what is said of either holds for both."""
+    model = model_of(one)
+    return (
+        one.rpartition(".")[0] == other.rpartition(".")[0] and model is not None and model is model_of(other)
+    )
 
 
 def _joined(lines: list[str]) -> str:

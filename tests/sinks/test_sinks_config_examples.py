@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from adapter.config import Config, load_config
+from adapter.config import ChannelConfig, Config, load_config
 from adapter.delivery import CommonOptions, make_sink
 from adapter.sinks import SINK_TYPES, route_problems
 from tests.sinks.handovers import make_context
@@ -52,9 +52,14 @@ WITHOUT_DEFAULT = {
     "direct",
     "theme",
     "tracing",
+    "notifications",
 }
 # Of the listener for partners, which else has real defaults only.
 BEHIND_A_PROXY = {"ebms.trusted_proxies", "ebms.proxy"}
+OF_ONE_AGREEMENT = {
+    f"authorities.voorbeeldstad.agreements.CPA-1.ping_{what}" for what in ("every", "failures")
+}
+SHOWN_BY_PATH = BEHIND_A_PROXY | OF_ONE_AGREEMENT | {"admin.url"}
 
 
 def uncommented(text: str) -> str:
@@ -101,6 +106,17 @@ def test_what_the_reference_says_of_every_sink_is_the_default(whole: Path) -> No
     assert CommonOptions.model_validate(said) == CommonOptions()
 
 
+def test_what_the_reference_says_of_every_channel_is_the_default(whole: Path) -> None:
+    channels = load_config(whole, {}).notifications.values()
+    defaults = {
+        name: field.default
+        for name, field in ChannelConfig.model_fields.items()
+        if not field.is_required() and field.default not in (None, ())
+    }
+    assert len(defaults) > 5
+    assert [{name: getattr(one, name) for name in defaults} for one in channels] == [defaults] * len(channels)
+
+
 def test_the_reference_has_every_type_of_sink(whole: Path) -> None:
     (authority,) = load_config(whole, {}).authorities.values()
     assert {table["type"] for table in authority.sinks.values()} == {kind.name for kind in SINK_TYPES}
@@ -124,7 +140,9 @@ def missing(model: type[BaseModel], table: Mapping[str, Any], where: str = "") -
             continue
         for inner in models_in(field.annotation):
             by_name = key in {"authorities", "agreements"} and inner.__name__ != "AdminUser"
-            found = table[key].values() if by_name else [as_one(table[key])]
+            # a channel has the options of its type, so two of them have all
+            shown = list(table[key].values()) if key == "notifications" else table[key]
+            found = table[key].values() if by_name else [as_one(shown)]
             for one in found:
                 yield from missing(inner, one, path)
 
@@ -143,7 +161,7 @@ def differences(one: Any, other: Any, where: str = "") -> Iterator[str]:
     if isinstance(one, BaseModel) and isinstance(other, BaseModel):
         for key in type(one).model_fields:
             path = f"{where}.{key}".strip(".")
-            if path not in BEHIND_A_PROXY and (key not in WITHOUT_DEFAULT or path == "ebms.tls"):
+            if path not in SHOWN_BY_PATH and (key not in WITHOUT_DEFAULT or path == "ebms.tls"):
                 yield from differences(getattr(one, key), getattr(other, key), path)
     elif isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in one:
