@@ -8,6 +8,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements-run.lock .
 RUN /opt/stam-adapter/bin/python -m pip install --require-hashes --only-binary :all: -r requirements-run.lock
 COPY pyproject.toml README.md ./
+COPY config config
 COPY cpa cpa
 COPY adapter adapter
 RUN /opt/stam-adapter/bin/python -m pip install --no-deps --no-build-isolation . \
@@ -18,9 +19,8 @@ RUN groupadd --system --gid 10001 stam-adapter \
     && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/stam-adapter --shell /usr/sbin/nologin stam-adapter \
     && install --directory --owner=stam-adapter --group=stam-adapter --mode=0750 /var/lib/stam-adapter /etc/stam-adapter
 COPY --from=build /opt/stam-adapter /opt/stam-adapter
-COPY config/openssl.cnf /opt/stam-adapter/openssl.cnf
 ENV PATH=/opt/stam-adapter/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    OPENSSL_CONF=/opt/stam-adapter/openssl.cnf STAM_ADAPTER_HEALTH_URL=http://127.0.0.1:8080
+    OPENSSL_CONF=/opt/stam-adapter/share/stam-adapter/openssl.cnf STAM_ADAPTER_HEALTH_URL=http://127.0.0.1:8080
 USER stam-adapter
 WORKDIR /var/lib/stam-adapter
 VOLUME /var/lib/stam-adapter

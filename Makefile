@@ -8,11 +8,12 @@ FUZZ   := $(VENV)/.fuzz
 SCAN   := .venv-scanner
 
 .DEFAULT_GOAL := help
-.PHONY: help install scanner demo test lint types unit fuzz fuzz-long chaos bench docs audit sbom release no-key lock clean
+.PHONY: help install scanner demo test lint types unit install-test fuzz fuzz-long chaos bench docs audit sbom release no-key lock clean
 
 help:
 	@echo "make demo   a whole chain on this machine, from notification to directory"
 	@echo "make test   lint, floors, types and every test"
+	@echo "make install-test  docs/install.md step by step in a clean Debian 12; needs root, debootstrap and the network"
 	@echo "make fuzz   every reader of hostile input for a minute (docs/fuzzing.md); make fuzz-long for an hour, before a release"
 	@echo "make scanner  the TLS scanner that make test runs"
 	@echo "make chaos  every fault at length: hundreds of kills under load, overload; CHAOS='--kills 1000 --json FILE' for more"
@@ -60,6 +61,10 @@ unit: export PYTHONDONTWRITEBYTECODE =
 unit: export PYTHONPYCACHEPREFIX = $(CURDIR)/$(VENV)/bytecode
 unit: $(STAMP) $(SCAN)/.installed
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# The Debian is kept in build/, so that only the first time takes long.
+install-test: $(STAMP)
+	STAM_ADAPTER_INSTALL=1 $(BIN)/pytest tests/install
 
 # atheris is for these alone, and has wheels for Linux only
 $(FUZZ): $(STAMP) requirements-fuzz.lock

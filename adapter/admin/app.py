@@ -3,7 +3,7 @@
 """The web application of the admin listener, put together from its parts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -13,24 +13,21 @@ from adapter.admin.budget import Budget
 from adapter.admin.calls import ApplicationApi
 from adapter.admin.endings import Ending
 from adapter.admin.guard import Gate
-from adapter.admin.health import Health, ReadyCheck
+from adapter.admin.health import Health
 from adapter.admin.links import FileLinks
 from adapter.admin.pages import Live, StatusPage, add_pages, error_for_people, make_site, read_theme
 from adapter.admin.rest import BASE, create_api_app
 from adapter.observe import METRICS_CONTENT_TYPE, Metrics
 from adapter.sinks import LINKS_PATH
 
-__all__ = ["ReadyCheck", "create_admin_app"]
-
 _MAX_BODY = 64 * 1024  # the API reads its bodies with limits of its own; forms are smaller than this
 
 
 def create_admin_app(
     *,
-    checks: Mapping[str, ReadyCheck],
+    health: Health,
     metrics: Metrics,
     api: ApplicationApi | None = None,
-    warnings: Callable[[], Sequence[str]] = tuple,
     endings: Callable[[], Sequence[Ending]] = tuple,
     live: Live | None = None,
 ) -> web.Application:
@@ -38,12 +35,9 @@ def create_admin_app(
     the listener; and, where its parts are given, the status page and the application API for the users of the
     configuration, and the files that sinks give signed links to.
 
-    `checks` are asked for each `/health/ready`, all at once; their names are used in the log and for one that
-    fails. `warnings` are said beside the answer, and change nothing about it. `endings` is what the status page shows
-    of what ends one day, and `live` tells open pages of changes, while its `watch` runs. Raises ConfigProblem where the
-    token of a user, or the house style, cannot be used.
+    `endings` is what the status page shows of what ends one day, and `live` tells open pages of changes, while its
+    `watch` runs. Raises ConfigProblem where the token of a user, or the house style, cannot be used.
     """
-    health = Health(checks, metrics, warnings=warnings)
     if api is None:
         app = web.Application(middlewares=[answer_errors(metrics, error_as_json)], client_max_size=_MAX_BODY)
     else:

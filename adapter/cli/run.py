@@ -3,15 +3,18 @@
 """`run`: the daemon in the foreground, until it is told to stop."""
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from adapter.cli.output import FAILED, fail
 from adapter.cli.settings import DEFAULT_CONFIG, ConfigOption, fail_configuration, read_config
 from adapter.config import Config, ConfigFiles, ConfigProblem
-from adapter.daemon import Daemon, LoopFailures, Materials
+from adapter.daemon import Daemon, LoopFailures, Materials, ServiceManager, inherited_sockets
 from adapter.observe import configure_logs, get_logger
 from adapter.store import StoreProblem
 
@@ -36,8 +39,11 @@ def run_daemon(path: Path, materials: Materials | None = None) -> None:
     files = ConfigFiles(path, os.environ)
     config = read_config(path)
     configure_logs(config.log.format, config.log.level)
+    faulthandler.enable()  # what a process was at that a watchdog ended, or that crashed
     try:
-        asyncio.run(_run(config, files, materials or Materials()))
+        manager = ServiceManager.from_environment(os.environ)
+        sockets = inherited_sockets(os.environ, frozenset({"ebms"})).get("ebms", [])
+        asyncio.run(_run(config, files, materials or Materials(), manager, sockets))
     except ConfigProblem as problem:
         fail_configuration(problem)
     except StoreProblem as problem:
@@ -46,13 +52,19 @@ def run_daemon(path: Path, materials: Materials | None = None) -> None:
         fail(f"cannot start: {error}; is another program listening there, and may this user listen there?")
 
 
-async def _run(config: Config, files: ConfigFiles, materials: Materials) -> None:
+async def _run(
+    config: Config,
+    files: ConfigFiles,
+    materials: Materials,
+    manager: ServiceManager,
+    sockets: Sequence[socket.socket],
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(LoopFailures())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    daemon = Daemon(config, materials, files=files)
+    daemon = Daemon(config, materials, files=files, manager=manager, inherited=sockets)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     await daemon.start()
     await stop.wait()

@@ -347,6 +347,25 @@ class TracingConfig(Section):
     service: str = Field(default="stam-adapter", min_length=1, max_length=100)
 
 
+class HealthConfig(Section):
+    """``[health]``: from where on something is said, or messages are not received any more."""
+
+    free: ByteSize = 256 * 1024 * 1024
+    free_warning: ByteSize = 2 * 1024 * 1024 * 1024
+    sink_free: ByteSize = 1024 * 1024 * 1024
+    sink_probe: Duration = timedelta(minutes=15)
+    backlog_age: Duration = timedelta(hours=1)
+    clock_skew: Duration = timedelta(seconds=5)
+    loop_lag: Duration = timedelta(seconds=1)
+    stuck: Duration = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.free_warning < self.free:
+            raise ValueError("free_warning is less than free; warn before it is too late")
+        return self
+
+
 class OutgoingConfig(Section):
     """``[outgoing]``: how the adapter gets out: through a forward proxy, except to the hosts of ``no_proxy``."""
 
@@ -558,6 +577,7 @@ class Config(Section):
     retention: StoreRetentionConfig = StoreRetentionConfig()
     log: LogConfig = LogConfig()
     tracing: TracingConfig | None = None
+    health: HealthConfig = HealthConfig()
     limits: LimitsConfig = LimitsConfig()
     outgoing: OutgoingConfig = OutgoingConfig()
     notifications: Annotated[Mapping[Name, ChannelConfig], AfterValidator(freeze)] = Field(

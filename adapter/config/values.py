@@ -3,6 +3,7 @@
 """The kinds of value a configuration has beside text: sizes, durations, addresses, paths, PartyIds."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,7 +165,14 @@ class Listen:
 
 
 def resolve(path: Path, info: ValidationInfo) -> Path:
-    """Make a path absolute, relative to the directory of the configuration file where that is known."""
+    """Make a path absolute, relative to the directory of the configuration file where that is known.
+
+    One that begins with ``${CREDENTIALS_DIRECTORY}`` is a file that the service manager hands over (systemd.exec(5),
+    LoadCredential); where there is none, it is left as it is, and cannot be read.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if path.parts[:1] == ("${CREDENTIALS_DIRECTORY}",) and credentials:
+        return Path(credentials, *path.parts[1:])
     base: Path | None = (info.context or {}).get("base")
     return base / path if base is not None else path
 

@@ -14,6 +14,7 @@ from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.registry import Registry
 from adapter.daemon.retention import Purger, RetentionTask, documents_of, effective_policy
 from adapter.daemon.sinks import make_sinks, sink_context, sink_problem
+from adapter.daemon.systemd import ServiceManager, inherited_sockets
 from adapter.daemon.trust import load_revocation, load_trust
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Purger",
     "Registry",
     "RetentionTask",
+    "ServiceManager",
     "Shown",
     "Sources",
     "api_client",
@@ -31,6 +33,7 @@ __all__ = [
     "documents_of",
     "download_crl",
     "effective_policy",
+    "inherited_sockets",
     "load_keys",
     "load_revocation",
     "load_trust",

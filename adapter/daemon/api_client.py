@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from adapter.config import Config, Environment
-from adapter.net import HttpClient, Timeouts
+from adapter.net import HttpClient, Timeouts, Witnesses
 from adapter.pki import KeyPair, Revocation, TrustStore
 
 
@@ -19,6 +19,7 @@ def api_client(
     *,
     hosts: Iterable[str] = (),
     revocation: Revocation | None = None,
+    witnesses: Witnesses | None = None,
 ) -> HttpClient:
     """A client for the API at an address, which shows `keys` and goes to the host there, and to `hosts`, only."""
     host = urlsplit(url).hostname or ""
@@ -32,4 +33,5 @@ def api_client(
         allow_plain=config.environment is Environment.TEST,
         proxy=config.outgoing.proxy_for(host),
         revocation=revocation,
+        witnesses=witnesses,
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from adapter.admin import EVERYBODY
 from adapter.authorities import Authorities
 from adapter.config import Config, KeyFiles
 from adapter.pki import Chain, KeyPair, KeyProblem, NotTrusted, TrustStore
@@ -17,12 +18,16 @@ from cpa import Agreement, CpaError
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A certificate that we show or that a CPA names, and what goes with it; `name` is for messages."""
+    """A certificate that we show or that a CPA names, and what goes with it; `name` is for messages.
+
+    `stops` are the authorities that nothing can be received for without it.
+    """
 
     name: str
     certificate: x509.Certificate
     sent: Chain = ()
     own: bool = False
+    stops: frozenset[str] = frozenset()
 
     def chain(self, trust: TrustStore, at: datetime) -> Chain:
         """Its chain. Raises NotTrusted."""
@@ -53,7 +58,8 @@ class ChainsInUse:
     def _own(self) -> Iterator[Shown]:
         yield from configured(self.config())
         for name, authority in self.authorities().by_name.items():
-            for pair in (authority.keys, *self.spare_keys(name)):
+            yield ours(f"authority {name}", authority.keys, frozenset({name}))
+            for pair in self.spare_keys(name):
                 yield ours(f"authority {name}", pair)
 
 
@@ -68,21 +74,21 @@ def partners_in(agreements: Iterable[Agreement]) -> Iterator[Shown]:
                     yield Shown(f"partner of {agreement.cpa_id}", agreed.x509)
 
 
-def ours(name: str, pair: KeyPair) -> Shown:
+def ours(name: str, pair: KeyPair, stops: frozenset[str] = frozenset()) -> Shown:
     """A certificate of our own."""
-    return Shown(name, pair.certificate, pair.chain, own=True)
+    return Shown(name, pair.certificate, pair.chain, own=True, stops=stops)
 
 
 def configured(config: Config) -> Iterator[Shown]:
     """The certificates of our own that are in files of the configuration beside those of authorities."""
     for files in config.ebms.tls.pairs if config.ebms.tls is not None else ():
-        yield from _in_files("ebms.tls", files)
+        yield from _in_files("ebms.tls", files, EVERYBODY)
     for name, authority in config.authorities.items():
         for table, api in (("dso", authority.dso), ("publish", authority.publish)):
             if api is not None and api.own_keys is not None:
                 yield from _in_files(f"{name}.{table}", api.own_keys)
 
 
-def _in_files(name: str, files: KeyFiles) -> Iterator[Shown]:
+def _in_files(name: str, files: KeyFiles, stops: frozenset[str] = frozenset()) -> Iterator[Shown]:
     with suppress(KeyProblem):  # said at start and by `check`
-        yield ours(name, files.load(strict=False))
+        yield ours(name, files.load(strict=False), stops)

@@ -19,9 +19,6 @@ from adapter.store import Database, StoreProblem, bring_forward, server_time
 
 log = get_logger(__name__)
 
-TOLERANCE: Final = timedelta(seconds=5)
-"""How far the clock of the host may be off before somebody must look at it: its logs and certificates go by it."""
-
 _LOOK: Final = 5.0
 _STEP: Final = timedelta(seconds=2)
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,17 +70,6 @@ class StoreClock:
                 await self.look()
             except StoreProblem as problem:
                 log.warning("the clock cannot be compared now", action="clock.not_read", reason=str(problem))
-
-    async def problems(self) -> list[str]:
-        """What is wrong with the clock of the host, with the fix."""
-        off = self.is_off()
-        if abs(off) <= TOLERANCE:
-            return []
-        where = "ahead of" if off > timedelta() else "behind"
-        return [
-            f"the clock of this host is {abs(off).total_seconds():.0f} s {where} that of the database server; "
-            "let both keep time by NTP"
-        ]
 
     async def _look_at_host(self) -> None:
         gap = self.host() - _monotonic()

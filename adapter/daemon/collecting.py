@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from adapter.config import Config, ConfigProblem, DsoConfig, read_secret
 from adapter.daemon.api_client import api_client
-from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts
+from adapter.net import ClientCredentials, HttpClient, OauthSettings, Throttle, Timeouts, Witnesses
 from adapter.observe import Metrics
 from adapter.pki import KeyPair, KeyProblem, Revocation, TrustStore
 from adapter.stam import (
@@ -46,6 +46,7 @@ class Sources:
     clock: Callable[[], datetime]
     revocation: Revocation = field(default_factory=Revocation.off)
     metrics: Metrics | None = None
+    witnesses: Witnesses | None = None
     _access: Mapping[str, _Access] = field(init=False, repr=False)
     _made: dict[str, Source] = field(default_factory=dict)
     _wide: dict[str, int] = field(init=False)
@@ -146,6 +147,7 @@ class Sources:
             Timeouts(read=dso.timeout),
             hosts=hosts,
             revocation=self.revocation,
+            witnesses=self.witnesses,
         )
         self._clients.append(client)
         return client

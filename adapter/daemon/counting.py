@@ -5,11 +5,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection
 
+from adapter.admin import Trouble
 from adapter.observe import Metrics, get_logger
 from adapter.store import (
     Database,
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 
 _EVERY = 5.0
 _LAG_EVERY = 0.5
+_LATE_EVERY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,52 @@ class JobCounter:
     def lost(self, job: Job) -> None:
         """Count a job whose lease was lost while it ran."""
         self.metrics.jobs_total.labels(kind=job.kind, outcome="lost").inc()
+
+
+@dataclass(slots=True)
+class LateWork:
+    """Follows which lanes have work that has waited for too long."""
+
+    db: Database
+    longest: timedelta
+    clock: Callable[[], datetime]
+    _late: tuple[LaneLoad, ...] = ()
+    _paused: frozenset[str] = frozenset()
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StoreProblem as problem:
+                log.warning(
+                    "it cannot be seen now which work waits for long",
+                    action="backlog.not_counted",
+                    reason=str(problem),
+                )
+            await asyncio.sleep(_LATE_EVERY)
+
+    async def look(self) -> None:
+        """Look once. Raises StoreProblem."""
+        before = self.clock() - self.longest
+        loads, known = await self.db.read(_loads)
+        self._late = tuple(one for one in loads if one.state is JobState.READY and one.oldest < before)
+        self._paused = frozenset(lane.name for lane in known if lane.paused)
+
+    async def troubles(self) -> list[Trouble]:
+        """Each lane with late work."""
+        return [self._trouble(load) for load in self._late]
+
+    def _trouble(self, load: LaneLoad) -> Trouble:
+        hours = (self.clock() - load.oldest) / timedelta(hours=1)
+        fix = (
+            f"the lane is paused: `stam-adapter lane resume {load.name}`"
+            if load.name in self._paused
+            else "see its log for why, and `stam-adapter lane list`"
+        )
+        return Trouble(
+            f"lane {load.name}: of {load.jobs} jobs the oldest waits for {hours:.1f} h; {fix}", load.name
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +174,11 @@ def _last_accepted(conn: Connection, authorities: tuple[str, ...]) -> Mapping[st
 def _backlog(
     conn: Connection,
 ) -> tuple[Mapping[tuple[str, JobState], int], tuple[LaneLoad, ...], tuple[Lane, ...]]:
-    return count_jobs(conn), lane_loads(conn), lanes(conn)
+    return count_jobs(conn), *_loads(conn)
+
+
+def _loads(conn: Connection) -> tuple[tuple[LaneLoad, ...], tuple[Lane, ...]]:
+    return lane_loads(conn), lanes(conn)
 
 
 def _show_lanes(

@@ -8,6 +8,7 @@ Where a list is to be had, the certificates of verified chains say, and the conf
 import asyncio
 import hashlib
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from typing import Final
 
 from cryptography import x509
 
+from adapter.admin import Trouble
 from adapter.config import OutgoingConfig, RevocationConfig
-from adapter.daemon.chains import ChainsInUse, Shown
+from adapter.daemon.chains import ChainsInUse, Shown, partners_in
 from adapter.daemon.crl_source import (
     Key,
     Links,
@@ -36,6 +38,7 @@ from adapter.pki import (
     CrlProblem,
     Finding,
     Flaw,
+    NotTrusted,
     Place,
     Revocation,
     RevocationMode,
@@ -43,6 +46,7 @@ from adapter.pki import (
     crl_urls,
     issuer_id,
     links,
+    oin_of,
     read_crl,
 )
 
@@ -87,6 +91,7 @@ class CrlFetcher:
     _found_for: object = None
     _found_at: datetime | None = None
     _said: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _of_oin: defaultdict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         """Have every chain that is judged told here."""
@@ -104,6 +109,8 @@ class CrlFetcher:
     def used(self, chain: Chain) -> None:
         """A chain is in use: its lists are kept fresh from now on."""
         self.trust.learn(chain)
+        if chain and (oin := oin_of(chain[0])) is not None:
+            self._of_oin[oin] |= lists_of([chain]).keys()
         for certificate, issuer in links(chain):
             self._want(crl_urls(certificate), certificate, issuer)
 
@@ -149,6 +156,9 @@ class CrlFetcher:
             if now - source.seen > _FORGOTTEN:
                 del self._sources[key]
                 self.metrics.forget_issuer(source.label)
+        # what a partner showed counts for as long as its lists are kept fresh
+        known = {oin: keys & self._sources.keys() for oin, keys in self._of_oin.items()}
+        self._of_oin = defaultdict(set, {oin: keys for oin, keys in known.items() if keys})
 
     async def _look_at(self, chains: ChainsInUse) -> None:
         now, snapshot = self.revocation.clock(), chains.authorities()
@@ -316,15 +326,53 @@ class CrlFetcher:
 
     # --- what is told
 
-    def problems(self) -> list[str]:
+    async def troubles(self) -> list[Trouble]:
         """What refuses partners, or is refused by them, each with what mends it; nothing does in soft mode."""
         if self.revocation.mode is not RevocationMode.HARD:
             return []
         now = self.revocation.clock()
-        troubles = (source.trouble(now, self.list_of(source)) for source in self.sources)
-        return [one for one in troubles if one is not None] + [
-            f"{shown.name}: {finding.text}" for shown, finding in self._revoked
+        found = {
+            key: trouble
+            for key, source in self._sources.items()
+            if (trouble := source.trouble(now, self.list_of(source))) is not None
+        }
+        stopped = await asyncio.to_thread(self._stopped, frozenset(found)) if found else {}
+        return [
+            Trouble(text, self._sources[key].label, stopped.get(key, frozenset()))
+            for key, text in found.items()
+        ] + [
+            Trouble(f"{shown.name}: {finding.text}", shown.name, shown.stops)
+            for shown, finding in self._revoked
         ]
+
+    def _stopped(self, bad: frozenset[Key]) -> dict[Key, frozenset[str]]:
+        """The authorities of which every agreement has a partner that lists which are not there refuse. Blocking."""
+        if self.chains is None:
+            return {}
+        needed: dict[x509.Certificate, frozenset[Key]] = {}
+        hit: defaultdict[str, set[Key]] = defaultdict(set)
+        free: set[str] = set()
+        for known in self.chains.authorities().agreements():
+            lists: set[Key] = set()
+            for oin in known.connecting_oins:
+                lists |= self._of_oin.get(oin, set()) & bad
+            for shown in partners_in([known.agreement]):
+                if shown.certificate not in needed:
+                    needed[shown.certificate] = self._lists_for(shown)
+                lists |= needed[shown.certificate] & bad
+            hit[known.authority] |= lists
+            if not lists:
+                free.add(known.authority)
+        return {
+            key: frozenset(name for name, keys in hit.items() if key in keys and name not in free)
+            for key in bad
+        }
+
+    def _lists_for(self, shown: Shown) -> frozenset[Key]:
+        try:
+            return frozenset(lists_of([shown.chain(self.trust, self.revocation.clock())]))
+        except NotTrusted:  # nobody showed its authorities yet
+            return frozenset()
 
     def _tell(self, now: datetime) -> None:
         for source in self.sources:

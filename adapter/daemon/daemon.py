@@ -7,21 +7,24 @@ listeners. Stop is the reverse: listeners first, then the worker within a grace,
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapter.admin import ApplicationApi, Live, create_admin_app
+from adapter.admin import ApplicationApi, Health, Live, create_admin_app
 from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig, TlsConfig
+from adapter.daemon.background import Background
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
 from adapter.daemon.counting import (
     JobCounter,
+    LateWork,
     TimedHandler,
     recall_last_accepted,
     watch_backlog,
@@ -31,17 +34,21 @@ from adapter.daemon.counting import (
 from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.expiry import Expiry
 from adapter.daemon.guests import GuestList
+from adapter.daemon.health_watch import HealthWatch, status_line
 from adapter.daemon.listener import LARGEST_HEADER, Listener
 from adapter.daemon.listener_keys import ListenerKeys
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.notifying import Notifying
+from adapter.daemon.pulse import Pulse
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
 from adapter.daemon.reloading import EVERY, Reloader, say_loaded
 from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
+from adapter.daemon.sink_watch import SinkWatch
 from adapter.daemon.sinks import SinkRooms
+from adapter.daemon.systemd import ServiceManager
 from adapter.daemon.tenants import Hosted, SourceRooms, Tenant, TenantMaker, Tenants
 from adapter.daemon.tracing import make_tracing
 from adapter.daemon.trust import load_revocation, load_trust
@@ -59,7 +66,7 @@ from adapter.msh import (
     ResponseReader,
     Submitter,
 )
-from adapter.net import Networks
+from adapter.net import Networks, Witnesses
 from adapter.notify import EVERY as LOOK_FOR_NEWS
 from adapter.notify import make_channels
 from adapter.observe import Metrics, get_logger, trace_with
@@ -86,6 +93,8 @@ from adapter.work import Handler, JoinedRooms, Limits, RetryPolicy, Timing, Work
 
 log = get_logger(__name__)
 
+R = TypeVar("R")
+
 GRACE: Final = timedelta(seconds=20)
 """How long running work may take to end when the daemon stops."""
 
@@ -100,6 +109,9 @@ _WAITING: Final = frozenset({JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER})
 
 _PROXIED_HEADER: Final = LARGEST_CERTIFICATES + 1024
 """Octets of a header where proxies hand over certificates: what is a little too long gets an answer that says so."""
+
+_LONG_STEP: Final = timedelta(seconds=30)
+"""How much longer a start may take, said again and again while a long step of it goes on."""
 
 _KINDS: Final = (JobKind.SEND, JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER, *SCHEDULED)
 
@@ -126,6 +138,7 @@ class Daemon:
     """One running adapter.
 
     `files` is where `config` was read from, to be read again when it changes; without it nothing ever changes.
+    `manager` is told how the daemon is, and `inherited` are sockets that it keeps open for partners to connect to.
     `ebms_port` and `admin_port` are the ports that are listened on, once started: a configuration may ask for
     port 0, which means any. `fetcher` keeps the revocation lists, where they are looked at.
     """
@@ -134,15 +147,19 @@ class Daemon:
     materials: Materials = field(default_factory=Materials)
     metrics: Metrics = field(default_factory=Metrics)
     files: ConfigFiles | None = None
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    inherited: Sequence[socket.socket] = ()
     ebms_port: int = 0
     admin_port: int = 0
     fetcher: CrlFetcher | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _tasks: Background = field(default_factory=Background)
     _reload: asyncio.Event = field(default_factory=asyncio.Event)
     _renewals: list[asyncio.Event] = field(default_factory=list)
     _shown: list[ListenerKeys] = field(default_factory=list)
     _tenants: Tenants | None = None
     _clock: Callable[[], datetime] | None = None
+    _reloader: Reloader | None = None
 
     async def start(self) -> None:
         """Start everything, and return when messages are received.
@@ -166,6 +183,7 @@ class Daemon:
 
     async def stop(self) -> None:
         """Stop receiving, let running work end, and close."""
+        self.manager.stopping()
         log.info("stopping", action="daemon.stopping")
         await self._closing.aclose()
         log.info("stopped", action="daemon.stopped")
@@ -175,23 +193,26 @@ class Daemon:
         _warn_about(config)
         trust = load_trust(config)
         revocation = await load_revocation(config, self._time)
-        maker = TenantMaker(self.materials.sink_types(), trust, self._time, revocation, self.metrics)
+        witnesses = Witnesses(self.materials.clock)
+        maker = TenantMaker(
+            self.materials.sink_types(), trust, self._time, revocation, self.metrics, witnesses
+        )
         tenants = await self._make_tenants(maker)
-        await asyncio.to_thread(_migrate, config)
+        await self._patiently("migrating the database", asyncio.to_thread(_migrate, config))
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
-        clock = StoreClock(db, self.materials.clock, is_shared(config.store.url))
-        await clock.look()
-        self._clock = clock
+        clock = await self._set_clock(db)
         spool = self.materials.open_spool(config)
-        restored = await self._look_back(db, spool, clock)
+        restored = await self._patiently("looking after what was restored", self._look_back(db, spool, clock))
         registry = Registry(
             tenants.config, tenants.keys, db, self.metrics, clock, spare_keys=tenants.spare_keys
         )
         await registry.import_files()
         await registry.refresh()
         test = config.environment is Environment.TEST
-        partners = Partners(registry.current, trust, config.outgoing, test, tenants.spare_keys, revocation)
+        partners = Partners(
+            registry.current, trust, config.outgoing, test, tenants.spare_keys, revocation, witnesses
+        )
         self._closing.push_async_callback(partners.close)
         responses = ResponseReader(db, spool, registry.current, trust, self.metrics, clock, revocation)
         reconciler = Reconciler(db, tenants.plans, self.metrics, clock)
@@ -224,12 +245,7 @@ class Daemon:
         worker = self._worker(db, handlers, clock, tenants)
         await worker.start()
         self._closing.push_async_callback(worker.stop, self.materials.grace)
-        self._background(clock.watch(), "clock")
-        self._background(registry.watch(), "registry")
-        await self._measure(db, clock)
-        self._background(
-            RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock).work(), "retention"
-        )
+        await self._follow_store(db, spool, clock, registry, tenants)
         pressure = Pressure(room_of(config.limits))
         self._background(watch_load(db, spool, config.state, pressure, self.metrics), "load")
         receiver = Receiver(
@@ -245,15 +261,93 @@ class Daemon:
             revocation=revocation,
         )
         listener = self._ebms_listener()
-        readiness = Readiness(db, spool, worker, registry, config.state, clock, listener, self.fetcher)
+        expiry = Expiry(tenants, registry.current, self._listener_keys, trust, self.metrics, clock)
+        readiness = self._readiness(
+            db=db,
+            spool=spool,
+            registry=registry,
+            clock=clock,
+            witnesses=witnesses,
+            listener=listener,
+            trust=trust,
+            pulse=self._pulse(db, worker),
+            expiry=expiry,
+            sinks=self._sink_watch(tenants),
+            told=self._tell(notifying, expiry),
+        )
+        health = self._health(readiness, tenants)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
-        expiry = Expiry(tenants, registry.current, self._listener_keys, trust, self.metrics, clock)
-        await self._listen_admin(readiness, api, expiry, notifying)
+        await self._listen_admin(health, api, expiry)
         self._follow(tenants, maker, registry, reconciler, partners, notifying)
         self._closing.push_async_callback(listener.close)
         await self._listen_ebms(listener, receiver, spool, trust, tenants)
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
+        self.manager.ready(status_line(await health.look()))
+        self._background(HealthWatch(health, self.metrics, self.manager).watch(), "health")
+
+    async def _patiently(self, what: str, work: Awaitable[R]) -> R:
+        """Do a step of the start that may take long, and have the service manager wait for it."""
+        self.manager.status(f"starting: {what}")
+        step = asyncio.ensure_future(work)
+        while not step.done():
+            self.manager.extend(_LONG_STEP)
+            await asyncio.wait((step,), timeout=_LONG_STEP.total_seconds() / 3)
+        return step.result()
+
+    def _pulse(self, db: Database, worker: Worker) -> Pulse:
+        def dead() -> list[str]:
+            return self._tasks.dead() + ([] if worker.is_healthy else ["worker"])
+
+        pulse = Pulse(self.manager, self.config.health.stuck, db.stuck, dead)
+        self._background(pulse.beat(), "pulse")
+        return pulse
+
+    def _readiness(self, *, db: Database, clock: StoreClock, **parts: Any) -> Readiness:
+        late = LateWork(db, self.config.health.backlog_age, clock)
+        self._background(late.watch(), "late-work")
+        return Readiness(
+            settings=self.config.health,
+            state=self.config.state,
+            db=db,
+            clock=clock,
+            late=late,
+            broken=lambda: self._reloader.broken if self._reloader is not None else {},
+            fetcher=self.fetcher,
+            **parts,
+        )
+
+    def _tell(self, notifying: Notifying, expiry: Expiry) -> Callable[[], Sequence[str]]:
+        """Tell people from now on, where that is asked for; return what says which of it fails."""
+        watch = notifying.watch(expiry)
+        if notifying.channels:
+            self._background(watch.watch(self.materials.look_for_news), "notifications")
+        return watch.warnings
+
+    def _sink_watch(self, tenants: Tenants) -> SinkWatch:
+        settings = self.config.health
+        watch = SinkWatch(tenants.sinks, self.metrics, settings.sink_probe, settings.sink_free)
+        self._background(watch.watch(), "sinks")
+        return watch
+
+    def _health(self, readiness: Readiness, tenants: Tenants) -> Health:
+        return Health(
+            readiness.checks(),
+            self.metrics,
+            watches=readiness.watches(),
+            authorities=lambda: tenants.current().keys(),
+            live_check=readiness.live,
+        )
+
+    async def _follow_store(
+        self, db: Database, spool: Spool, clock: StoreClock, registry: Registry, tenants: Tenants
+    ) -> None:
+        """Follow what becomes of the store, by this daemon and others."""
+        self._background(clock.watch(), "clock")
+        self._background(registry.watch(), "registry")
+        await self._measure(db, clock)
+        task = RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock)
+        self._background(task.work(), "retention")
 
     async def _trace(self) -> None:
         """Make traces from now on, where they are asked for, and hand over the last of them at the very end."""
@@ -297,8 +391,14 @@ class Daemon:
         elif not is_shared(self.config.store.url):
             # several daemons may have one spool: what is young may be of a message that another receives
             names = await spool.names()
-            self._background(_sweep(db, spool, names), "sweep")
+            self._background(_sweep(db, spool, names), "sweep", ends=True)
         return restored
+
+    async def _set_clock(self, db: Database) -> StoreClock:
+        clock = StoreClock(db, self.materials.clock, is_shared(self.config.store.url))
+        await clock.look()
+        self._clock = clock
+        return clock
 
     def _time(self) -> datetime:
         """The time, for what is made before the store is open."""
@@ -340,7 +440,9 @@ class Daemon:
         async def retired(tenant: Tenant) -> None:
             await partners.close_unused((tenant.keys, *tenant.spare_keys))
 
-        reloader = Reloader(self.files, tenants, maker, registry, self.metrics, settle, retired)
+        self._reloader = reloader = Reloader(
+            self.files, tenants, maker, registry, self.metrics, settle, retired, self.manager
+        )
         self._background(reloader.watch(self._reload, self.materials.look_at_files), "reload")
 
     def _worker(
@@ -365,22 +467,8 @@ class Daemon:
             exclusive=not is_shared(self.config.store.url),
         )
 
-    def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-
-        async def end() -> None:
-            task.cancel()
-            # a task that had failed says so here, at the latest
-            result = (await asyncio.gather(task, return_exceptions=True))[0]
-            if isinstance(result, Exception):
-                log.error(
-                    "background work had failed",
-                    action="daemon.background_failed",
-                    name=name,
-                    error=repr(result),
-                )
-
-        self._closing.push_async_callback(end)
+    def _background(self, work: Coroutine[Any, Any, None], name: str, *, ends: bool = False) -> None:
+        self._closing.push_async_callback(self._tasks.end, self._tasks.start(work, name, ends=ends))
 
     def _ebms_listener(self) -> Listener:
         """The listener for partners, and for the proxies before it."""
@@ -396,6 +484,7 @@ class Daemon:
             GuestList(allowed, self.metrics.refused_total.labels(reason="network")),
             strict=self.config.environment.guards_keys,
             largest_header=_PROXIED_HEADER if proxied else LARGEST_HEADER,
+            inherited=self.inherited,
             # a proxy need not have a certificate; a partner without one gets 403 then, not a handshake that fails
             certificate_required=not proxied
             or (ebms.proxy is not None and ebms.proxy.certificate is not None),
@@ -413,20 +502,10 @@ class Daemon:
         self.ebms_port = await self._open(listener, endpoint.application(), ebms.tls, trust)
         self._renew_keys(listener)
 
-    async def _listen_admin(
-        self, readiness: Readiness, api: ApplicationApi, expiry: Expiry, notifying: Notifying
-    ) -> None:
-        watch = notifying.watch(expiry)
-        if notifying.channels:
-            self._background(watch.watch(self.materials.look_for_news), "notifications")
+    async def _listen_admin(self, health: Health, api: ApplicationApi, expiry: Expiry) -> None:
         live = Live(api.db)
         app = create_admin_app(
-            checks=readiness.checks(),
-            metrics=self.metrics,
-            api=api,
-            warnings=lambda: [*expiry.warnings(), *watch.warnings()],
-            endings=expiry.endings,
-            live=live,
+            health=health, metrics=self.metrics, api=api, endings=expiry.endings, live=live
         )
         admin = self.config.admin
         listener = Listener(

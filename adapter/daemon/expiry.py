@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from adapter.admin import WARNING, Ending
+from adapter.admin import WARNING, Ending, Trouble
 from adapter.authorities import Authorities
 from adapter.config import AuthorityConfig, Config, KeyFiles
 from adapter.daemon.listener_keys import ListenerKeys
@@ -51,10 +51,14 @@ class Expiry:
         """Whether it is known by now what ends."""
         return self._looked
 
-    def warnings(self) -> list[str]:
-        """What ends within 60 days, or has ended, one sentence each, the soonest first."""
+    async def troubles(self) -> list[Trouble]:
+        """What ends within 60 days, or has ended, the soonest first."""
         now = self.clock()
-        return [ending.warning(now) for ending in self._endings if ending.end <= now + WARNING]
+        return [
+            Trouble(ending.warning(now), ending.authority or ending.what)
+            for ending in self._endings
+            if ending.end <= now + WARNING
+        ]
 
     def endings(self) -> tuple[Ending, ...]:
         """Everything that ends one day, the soonest first."""

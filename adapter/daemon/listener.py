@@ -2,6 +2,8 @@
 
 """A listener: its door, its TLS, the application behind it, and an end that lets requests finish."""
 
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -9,13 +11,15 @@ from typing import Final
 from aiohttp import web
 
 from adapter.config import Listen, TlsConfig
-from adapter.daemon.door import BACKLOG, Doorkeeper, open_doors
+from adapter.daemon.door import BACKLOG, Door, Doorkeeper, open_doors
 from adapter.daemon.draining import CUT, Drain
 from adapter.daemon.guests import GuestList
 from adapter.daemon.listener_keys import ListenerKeys
 from adapter.daemon.protocol import Runner
-from adapter.observe import Metrics
+from adapter.observe import Metrics, get_logger
 from adapter.pki import TrustStore
+
+log = get_logger(__name__)
 
 REQUEST_GRACE: Final = timedelta(seconds=10)
 """How long requests in progress may take when the listener closes."""
@@ -34,7 +38,8 @@ class Listener:
 
     `guests` is who may connect. `largest_header` is in octets. `certificate_required`
     False lets clients without a certificate in, where certificates are asked for.
-    `strict` refuses key files that others than their owner may read; `keys` is what is shown, once it is open with
+    `strict` refuses key files that others than their owner may read; `inherited` are sockets that somebody else keeps
+    open, to listen on in the place of `listen`; `keys` is what is shown, once it is open with
     TLS.
     """
 
@@ -46,6 +51,7 @@ class Listener:
     largest_header: int = LARGEST_HEADER
     certificate_required: bool = True
     strict: bool = True
+    inherited: Sequence[socket.socket] = ()
     keys: ListenerKeys | None = None
     _runner: web.AppRunner | None = None
     _drain: Drain | None = None
@@ -81,8 +87,8 @@ class Listener:
             max_field_size=self.largest_header,
         )
         await self._runner.setup()
-        for door in await open_doors(self.listen, self._keeper(), self.guests):
-            site = web.SockSite(self._runner, door, ssl_context=context, backlog=BACKLOG)
+        for door in await self._doors():
+            site = web.SockSite(self._runner, door, ssl_context=context, backlog=self._backlog)
             await site.start()
             self._sites.append(site)
         self._open = True
@@ -93,6 +99,24 @@ class Listener:
         self._open = False
         if self._runner is not None and self._drain is not None:
             await self._drain.close(self._sites, self._runner, REQUEST_GRACE)
+
+    async def _doors(self) -> list[Door]:
+        keeper = self._keeper()
+        if not self.inherited:
+            return await open_doors(self.listen, keeper, self.guests)
+        doors = [Door(one, keeper, self.guests) for one in self.inherited]
+        log.info(
+            "listens on sockets of the service manager; the option `listen` does not count",
+            action="listener.inherited",
+            listener=self.name,
+            addresses=[str(door.getsockname()[:2]) for door in doors],
+        )
+        return doors
+
+    @property
+    def _backlog(self) -> int:
+        # sockets that stay open take connections while no daemon runs: a whole restart of them
+        return socket.SOMAXCONN if self.inherited else BACKLOG
 
     def _keeper(self) -> Doorkeeper:
         turned_away = self.metrics.connections_turned_away_total.labels(listener=self.name)

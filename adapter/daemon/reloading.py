@@ -28,6 +28,7 @@ from adapter.config import (
     without,
 )
 from adapter.daemon.registry import Registry
+from adapter.daemon.systemd import ServiceManager
 from adapter.daemon.tenants import Files, Tenant, TenantMaker, Tenants, close_tenant
 from adapter.observe import Metrics, get_logger
 from adapter.store import StoreProblem
@@ -73,7 +74,7 @@ class Reloader:
     """Renews the tenants.
 
     `settle` is called after each change, with the names of the authorities that are other than before; `retired` when
-    what one had is closed.
+    what one had is closed. `manager` is told of what was asked for.
     """
 
     files: ConfigFiles
@@ -83,11 +84,17 @@ class Reloader:
     metrics: Metrics
     settle: Callable[[frozenset[str]], Awaitable[None]]
     retired: Callable[[Tenant], Awaitable[None]]
+    manager: ServiceManager = field(default_factory=ServiceManager)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _broken: Problems = field(default_factory=dict)
     _refused: Mapping[str, AuthorityConfig] = field(default_factory=dict)
     _unsettled: frozenset[str] = frozenset()
     _said: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> Problems:
+        """What is wrong with the files of each authority that cannot be reloaded."""
+        return self._broken
 
     async def watch(self, asked: asyncio.Event, every: timedelta = EVERY) -> None:
         """Reload when `asked`, and when a file changed, until cancelled; `every` is the time between two looks."""
@@ -96,12 +103,19 @@ class Reloader:
         while True:
             by_hand = asked.is_set()
             asked.clear()
+            if by_hand:
+                self.manager.reloading()
             marks = await self._look()
             # a file that is being written is other at the next look, and read when it stays as it is
             is_other = marks is not None and marks == before != loaded
             if by_hand or is_other or self._has_other_keys():
                 loaded = marks if await self._try(by_hand=by_hand) else None
             before = marks
+            if by_hand:
+                failed = (
+                    f"; what is wrong with {', '.join(self._broken)} is in the log" if self._broken else ""
+                )
+                self.manager.ready(f"reloaded{failed}")
             with suppress(TimeoutError):
                 async with asyncio.timeout(every.total_seconds()):
                     await asked.wait()

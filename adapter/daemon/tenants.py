@@ -23,6 +23,7 @@ from adapter.daemon.key_rings import load_key_rings
 from adapter.daemon.reconciling import reconcile_plans
 from adapter.daemon.sinks import Sinks, make_sinks
 from adapter.delivery import ConfiguredSink, SinkType
+from adapter.net import Witnesses
 from adapter.observe import Metrics, get_logger
 from adapter.pki import KeyPair, Revocation, TrustStore
 from adapter.stam import Plan
@@ -69,6 +70,7 @@ class TenantMaker:
     clock: Callable[[], datetime]
     revocation: Revocation = field(default_factory=Revocation.off)
     metrics: Metrics | None = None
+    witnesses: Witnesses | None = None
 
     def make_all(self, config: Config) -> Mapping[str, Tenant]:
         """Make every tenant. Blocking. Raises ConfigProblem with everything that is wrong with any."""
@@ -92,7 +94,7 @@ class TenantMaker:
         cpas = {path: look_at(path) for path in settings.cpas}
         ring = load_key_rings(own, self.clock())[name]
         keys = {name: ring.current}
-        sources = Sources(own, keys, self.trust, self.clock, self.revocation, self.metrics)
+        sources = Sources(own, keys, self.trust, self.clock, self.revocation, self.metrics, self.witnesses)
         sinks = make_sinks(own, self.types, keys, self.clock)
         for sink in sinks.values():
             files |= {path: look_at(path) for path in sink.files}

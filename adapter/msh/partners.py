@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapter.authorities import Authorities, KnownAgreement
 from adapter.config import OutgoingConfig
-from adapter.net import HttpClient
+from adapter.net import HttpClient, Witnesses
 from adapter.pki import KeyPair, Revocation, TrustStore
 from adapter.store import Overrides
 from cpa import Exchange
@@ -41,6 +41,7 @@ class Partners:
     test: bool
     spare_keys: Callable[[str], tuple[KeyPair, ...]] = lambda _: ()
     revocation: Revocation = field(default_factory=Revocation.off)
+    witnesses: Witnesses | None = None
     _clients: dict[_Wanted, HttpClient] = field(default_factory=dict)
 
     def address(self, endpoint: str, overrides: Overrides) -> str:
@@ -86,6 +87,7 @@ class Partners:
                 allow_plain=lenient,
                 proxy=self.outgoing.proxy_for(host),
                 revocation=self.revocation,
+                witnesses=self.witnesses,
             )
         return self._clients[wanted]
 

@@ -6,6 +6,7 @@ is asked, and access tokens for it. Incoming: the address that a request comes f
 
 from adapter.net.answers import LONGEST_WAIT, describe_body, is_about_server, phrase_of, wait_asked
 from adapter.net.client import HttpClient, Response, Timeouts
+from adapter.net.dates import Witnesses
 from adapter.net.forwarded import Networks, address_of
 from adapter.net.oauth import ClientCredentials, OauthSettings, TokenProblem
 from adapter.net.problems import (
@@ -43,6 +44,7 @@ __all__ = [
     "TlsFailed",
     "TokenProblem",
     "UnusableResponse",
+    "Witnesses",
     "WrongServer",
     "address_of",
     "describe_body",

@@ -18,6 +18,7 @@ from datetime import timedelta
 import aiohttp
 from yarl import URL
 
+from adapter.net.dates import Witnesses
 from adapter.net.problems import (
     ConnectFailed,
     ConnectionLost,
@@ -136,6 +137,7 @@ class HttpClient:
         proxy: the forward proxy to go through (``http://host:port``, with user and password where it asks for
             them); TLS is end to end through its tunnel, so that every check above still is of the server.
         revocation: judges the chain of a server; None where the roots are not those of [trust].
+        witnesses: are told of the time that answers name.
 
     """
 
@@ -150,7 +152,9 @@ class HttpClient:
         allow_plain: bool = False,
         proxy: str | None = None,
         revocation: Revocation | None = None,
+        witnesses: Witnesses | None = None,
     ) -> None:
+        self._witnesses = witnesses
         self._proxy = URL(proxy) if proxy is not None else None
         self._context = client_context(key_pair, trust)
         self._oins = expected_oins
@@ -199,6 +203,8 @@ class HttpClient:
         with _translated(target):
             # nothing was written where a chain is refused, so that it can be asked again with newer lists
             response = await (self._revocation.with_lists(send) if self._revocation is not None else send())
+        if self._witnesses is not None:
+            self._witnesses.hear(target.host or "", response.headers)
         try:
             _refuse_unusable(response)
             yield Response(response)

@@ -268,6 +268,13 @@ class Metrics:
             "Contents that were not there after a restore from a backup, by what followed from that.",
             "outcome",
         )
+        self.ready = self._gauge("ready", "1 while messages can be received, as /health/ready says.")
+        self.health_troubles = self._gauge(
+            "health_troubles",
+            "Troubles that /health/ready names now: failed stops somebody's messages, warning nobody's.",
+            "check",
+            "status",
+        )
         self.spool_bytes = self._gauge("spool_bytes", "Octets of payloads in the spool.")
         self.disk_free_bytes = self._gauge(
             "disk_free_bytes", "Octets that are free on the disk of a place.", "place"

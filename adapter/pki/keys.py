@@ -95,7 +95,8 @@ def exposure(path: Path) -> str | None:
     """Who may use a secret file besides whom it is for, with the fix; None where nobody may.
 
     A file of root's that the adapter's user reads by its group, and can only read, is in order: so systems of
-    containers mount secrets.
+    containers mount secrets. So is a credential of systemd: root's too, with an access control list for this user, of
+    which the mode shows the mask as rights of the group.
 
     Raises:
         KeyProblem: there is no such file.
@@ -106,7 +107,9 @@ def exposure(path: Path) -> str | None:
     except OSError as error:
         raise _unreadable(path, error) from error
     allowed = stat.S_IRWXU
-    if found.st_uid == 0 != os.geteuid() and found.st_gid in {os.getegid(), *os.getgroups()}:
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    handed = bool(credentials) and path.is_relative_to(credentials or "")
+    if found.st_uid == 0 != os.geteuid() and (handed or found.st_gid in {os.getegid(), *os.getgroups()}):
         allowed |= stat.S_IRGRP
     if not stat.S_IMODE(found.st_mode) & 0o777 & ~allowed:
         return None

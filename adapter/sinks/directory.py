@@ -26,6 +26,7 @@ one finds that it is gone.
 
 import asyncio
 import errno
+import shutil
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -105,6 +106,13 @@ class DirectorySink:
             raise SinkProblem(f"{self.path} is not a directory; make or mount it, the adapter does not")
         if not await self._run(self._disk.is_writable_directory, self.path):
             raise SinkProblem(f"{self.path} is not writable for the account the adapter runs as")
+
+    async def free(self) -> int:
+        """How many octets are free where it delivers. Raises SinkProblem."""
+        try:
+            return (await self._run(shutil.disk_usage, self.path)).free
+        except OSError as error:
+            raise SinkProblem(_reason(error, self.path)) from error
 
     async def close(self) -> None:
         """Lets its threads end."""

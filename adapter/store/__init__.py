@@ -39,6 +39,7 @@ from adapter.store.alerts import (
     settle_parked,
     untold_alerts,
 )
+from adapter.store.answering import see_whether_it_takes_writes
 from adapter.store.audit import Checked, Finding, find_orphans, verify_contents
 from adapter.store.backup import (
     MANIFEST,
@@ -552,6 +553,7 @@ __all__ = [
     "retry_verzoek",
     "schema_is_current",
     "schema_status",
+    "see_whether_it_takes_writes",
     "server_time",
     "set_channel_state",
     "set_checkpoint",

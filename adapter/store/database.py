@@ -99,6 +99,10 @@ class Database(ABC):
     async def close(self) -> None:
         """Finish what was asked for, then let go of everything."""
 
+    def stuck(self) -> float:
+        """For how many seconds something of this process has kept all writes waiting; a server is no part of it."""
+        return 0.0
+
     async def tidy(self) -> bool:
         """Let nothing of what was deleted remain in the files of the store; return whether that is so now.
 

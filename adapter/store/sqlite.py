@@ -119,6 +119,10 @@ class SqliteDatabase(Database):
             )
             return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
+    def stuck(self) -> float:
+        """For how many seconds the writing thread has been at the same thing, or dead."""
+        return 0.0 if self._closed else self._writer.stuck()
+
     async def tidy(self) -> bool:
         """Give free pages back and empty the write-ahead log, which holds octets that were deleted since."""
         while await self.write(_give_back):  # noqa: ASYNC110 - a rest between two transactions

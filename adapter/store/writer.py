@@ -7,9 +7,11 @@ Each write has a savepoint, so that one that fails takes back only itself; who a
 
 import asyncio
 import contextlib
+import math
 import queue
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +93,7 @@ class Writer:
         self._waiting: queue.SimpleQueue[_Write | _Look | None] = queue.SimpleQueue()
         self._submitting = threading.Lock()
         self._closed = False
+        self._busy_since: float | None = None
         self._connection = engine.connect()
         self._raw = raw_connection(self._connection)
         self._seen = self._data_version()
@@ -109,6 +112,13 @@ class Writer:
         self._put(_Look(outcome))
         return outcome
 
+    def stuck(self) -> float:
+        """For how many seconds the thread has been at the same commit; infinitely where it died."""
+        if not self._thread.is_alive():
+            return math.inf
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def close(self) -> None:
         """Do all that waits, then stop."""
         with self._submitting:
@@ -125,7 +135,9 @@ class Writer:
     def _work(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
+                self._busy_since = time.monotonic()
                 self._do(batch)
+                self._busy_since = None
         finally:
             self._connection.close()
             self._engine.dispose()

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from aiohttp import web
 
-from adapter.admin import ApplicationApi, Live, create_admin_app
+from adapter.admin import ApplicationApi, Health, Live, create_admin_app
 from adapter.config import Config, load_config
 from adapter.daemon.key_rings import load_keys
 from adapter.daemon.registry import Registry
@@ -91,7 +91,8 @@ async def api(
     submitter = Submitter(db, spool, registry.current, clock)
     parts = ApplicationApi(db, spool, registry.current, submitter, lambda: config, metrics, clock)
     live = Live(db, quiet=0.01, idle=0.2)
-    client = await aiohttp_client(create_admin_app(checks={}, metrics=metrics, api=parts, live=live))
+    app = create_admin_app(health=Health({}, metrics), metrics=metrics, api=parts, live=live)
+    client = await aiohttp_client(app)
     yield Api(world, config, db, spool, registry, metrics, clock, parts, live, client, logs)
     await client.close()
     watching.cancel()

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from adapter.admin import create_admin_app
+from adapter.admin.health import Health
 from adapter.store import AuditEntry, AuditFilter, AuditKind, AuditOutcome, AuditVia, find_audit
 from tests.admin.house import Api, Client, properties
 
@@ -100,7 +101,9 @@ async def test_a_user_who_asks_too_much_waits_and_others_do_not(
     api: Api, aiohttp_client: Callable[[web.Application], Awaitable[Client]]
 ) -> None:
     slow = api.config.model_copy(update={"admin": api.config.admin.model_copy(update={"rate": 1 / 60})})
-    app = create_admin_app(checks={}, metrics=api.metrics, api=replace(api.parts, config=lambda: slow))
+    app = create_admin_app(
+        health=Health({}, api.metrics), metrics=api.metrics, api=replace(api.parts, config=lambda: slow)
+    )
     api.client = await aiohttp_client(app)
     assert (await api.call("GET", "/cpas", user="kijker")).status == 200
     response = await api.call("GET", "/cpas", user="kijker")

@@ -13,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from adapter.admin import create_admin_app, load_users
+from adapter.admin.health import Health
 from adapter.config import AdminUser, ConfigProblem, Role
 from adapter.pki import IssuedCertificate, ThrowawayPki, TrustStore, server_context
 from tests.admin.house import API, TOKENS, Api
@@ -55,7 +56,9 @@ async def house(api: Api, tmp_path: Path) -> AsyncIterator[House]:
         AdminUser(name="piet", certificate_subject=subject, role=Role.LOOK, authorities=("dorp",)),
     )
     config = api.config.model_copy(update={"admin": api.config.admin.model_copy(update={"users": users})})
-    app = create_admin_app(checks={}, metrics=api.metrics, api=replace(api.parts, config=lambda: config))
+    app = create_admin_app(
+        health=Health({}, api.metrics), metrics=api.metrics, api=replace(api.parts, config=lambda: config)
+    )
     keys = pki.issue("server", None).key_pair(directory, "server")
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=server_context(keys, TrustStore([pki.root]), required=False))

@@ -17,6 +17,7 @@ from aiohttp import ClientError, ClientResponse, web
 from aiohttp.test_utils import TestServer
 
 from adapter.admin import create_admin_app
+from adapter.admin.health import Health
 from adapter.config import load_config
 from adapter.delivery import Delivered, Sink, handover_of, load_package, make_sink
 from adapter.sinks import SINK_TYPES, FileLink
@@ -72,7 +73,9 @@ async def linked(
     )
     config = load_config(path, {})
     parts = replace(api.parts, config=lambda: config)
-    client = await aiohttp_client(create_admin_app(checks={}, metrics=api.metrics, api=parts))
+    client = await aiohttp_client(
+        create_admin_app(health=Health({}, api.metrics), metrics=api.metrics, api=parts)
+    )
     posted: list[dict[str, Any]] = []
 
     async def take(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from adapter.admin import ApplicationApi, create_admin_app
+from adapter.admin.health import Health
 from adapter.admin.rest.routes import ROUTES, Route
 from adapter.config import Role
 from adapter.store import AuditFilter, AuditOutcome, find_audit
@@ -99,7 +100,7 @@ async def test_without_users_nobody_gets_in_but_health_and_metrics_stay_open(
     config = api.config.model_copy(update={"admin": admin})
     p = api.parts
     parts = ApplicationApi(p.db, p.spool, p.authorities, p.submitter, lambda: config, p.metrics, p.clock)
-    app: web.Application = create_admin_app(checks={}, metrics=p.metrics, api=parts)
+    app: web.Application = create_admin_app(health=Health({}, p.metrics), metrics=p.metrics, api=parts)
     client: Client = await aiohttp_client(app)  # type: ignore[operator]
     for headers in ({}, {"Authorization": f"Bearer {TOKENS['beheer']}"}, {"Authorization": "Bearer "}):
         response = await client.get(f"{API}/cpas", headers=headers)

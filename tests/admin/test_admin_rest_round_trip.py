@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from adapter.admin import create_admin_app
+from adapter.admin.health import Health
 from adapter.config import Config
 from adapter.daemon import Daemon, Materials
 from adapter.msh import Submitter
@@ -48,7 +49,9 @@ async def line(
     db = open_database("sqlite", config.state, exclusive=False)
     submitter = Submitter(db, api.spool, api.registry.current, api.clock)
     parts = replace(api.parts, db=db, submitter=submitter)
-    client = await aiohttp_client(create_admin_app(checks={}, metrics=api.metrics, api=parts))
+    client = await aiohttp_client(
+        create_admin_app(health=Health({}, api.metrics), metrics=api.metrics, api=parts)
+    )
     yield Line(replace(api, db=db, client=client, parts=parts), dso)
     await client.close()
     await db.close()

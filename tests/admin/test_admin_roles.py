@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from adapter.admin import create_admin_app
 from adapter.admin.auth import User
 from adapter.admin.calls import Call
+from adapter.admin.health import Health
 from adapter.admin.rest.routes import ROUTES
 from adapter.config import AdminUser, Role
 from adapter.store import AuditFilter, AuditOutcome, active_agreements, find_audit
@@ -95,7 +96,9 @@ async def test_every_call_reaches_the_authorities_for_which_the_user_has_its_rol
 ) -> None:
     probes = tuple(replace(route, answer=scope) for route in ROUTES)
     monkeypatch.setattr("adapter.admin.rest.application.ROUTES", probes)
-    api.client = await aiohttp_client(create_admin_app(checks={}, metrics=api.metrics, api=api.parts))
+    api.client = await aiohttp_client(
+        create_admin_app(health=Health({}, api.metrics), metrics=api.metrics, api=api.parts)
+    )
     for route in ROUTES:
         response = await api.call(route.method, sample(route), user=user)
         expected = sorted(name for name, role in PEOPLE[user].items() if role.includes(LEVELS[route.name]))

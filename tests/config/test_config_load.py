@@ -30,6 +30,21 @@ def test_every_option_is_read(load: Load, whole: str, tmp_path: Path) -> None:
     assert (config.log.format, config.log.level, config.limits.concurrency) == ("console", "debug", 4)
 
 
+def test_a_file_that_systemd_hands_over_is_where_it_says(
+    load: Load, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = whole.replace('"tls/server.key"', '"${CREDENTIALS_DIRECTORY}/server.key"')
+    assert handed != whole
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/stam-adapter.service")
+    tls = load(handed).ebms.tls
+    assert tls is not None
+    assert tls.key == Path("/run/credentials/stam-adapter.service/server.key")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    tls = load(handed).ebms.tls
+    assert tls is not None
+    assert tls.key == tmp_path / "${CREDENTIALS_DIRECTORY}/server.key"  # which the error then names
+
+
 @pytest.mark.parametrize(
     ("party", "party_id"),
     [

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from adapter.config import ConfigFiles, load_config
 from adapter.daemon import Daemon, Materials
 from adapter.daemon.tenants import Tenant
@@ -23,6 +25,7 @@ from adapter.simulator import (
     verzoeknummer,
 )
 from adapter.sinks import DIRECTORY, MAILBOX, DirectoryOptions, DirectorySink
+from adapter.work import utc_now
 from tests.e2e.conftest import until
 
 SOON = timedelta(milliseconds=20)
@@ -89,10 +92,12 @@ class Hosting:
         assert self.daemon._tenants is not None
         return dict(self.daemon._tenants.current())
 
-    async def start(self, *, look: timedelta = timedelta(hours=1)) -> None:
+    async def start(
+        self, *, look: timedelta = timedelta(hours=1), clock: Callable[[], datetime] = utc_now
+    ) -> None:
         """Start the daemon; without `look` it reloads only when it is told to."""
         files = ConfigFiles(self.world.config, {})
-        materials = Materials(sink_types=self._types, look_at_files=look)
+        materials = Materials(sink_types=self._types, look_at_files=look, clock=clock)
         self._daemon = Daemon(load_config(self.world.config, {}), materials, files=files)
         await self._daemon.start()
 
@@ -141,6 +146,12 @@ class Hosting:
         self.daemon.reload()
         await self.until_said("configuration.reloaded", before + 1)
         return self.said("configuration.reloaded")[-1]
+
+    async def health(self, question: str = "") -> tuple[int, dict[str, Any]]:
+        """What `/health/ready` answers."""
+        url = f"http://127.0.0.1:{self.daemon.admin_port}/health/ready{question}"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status, await response.json()
 
     def said(self, action: str, authority: str | None = None) -> list[dict[str, Any]]:
         return [

@@ -280,7 +280,7 @@ async def test_a_list_that_cannot_be_renewed_alarms_before_it_expires(
     assert line["log_level"] == "error"
     assert "answers 503" in line["reason"]
     assert stand.flaw() is None
-    assert stand.fetcher.problems() == []
+    assert await stand.fetcher.troubles() == []
 
 
 async def test_an_expired_list_refuses_alarms_and_makes_the_daemon_not_ready(
@@ -293,7 +293,7 @@ async def test_an_expired_list_refuses_alarms_and_makes_the_daemon_not_ready(
     await stand.pass_time(25 * HOUR)
     assert stand.flaw() is Flaw.EXPIRED
     assert "crl.expired" in actions(logs)
-    assert any("TSP CA" in problem and "answers 503" in problem for problem in stand.fetcher.problems())
+    assert any("TSP CA" in one.text and "answers 503" in one.text for one in await stand.fetcher.troubles())
 
 
 async def test_a_list_that_comes_expired_is_a_failure(stand: Stand, server: CrlServer) -> None:
@@ -330,13 +330,13 @@ async def test_a_certificate_that_does_not_say_where_its_list_is_needs_a_configu
     lost = Stand(pki, chain, tmp_path)
     assert lost.flaw() is Flaw.MISSING
     await lost.pass_time()
-    assert any("[trust.revocation] urls" in problem for problem in lost.fetcher.problems())
+    assert any("[trust.revocation] urls" in one.text for one in await lost.fetcher.troubles())
     urls = tuple(f"{server.url}/{layer}.crl" for layer in Layer)
     found = Stand(pki, chain, tmp_path, config=RevocationConfig(urls=urls))
     assert found.flaw() is Flaw.MISSING
     await found.pass_time()
     assert found.flaw() is None
-    assert found.fetcher.problems() == []
+    assert await found.fetcher.troubles() == []
 
 
 async def test_our_own_certificate_that_was_revoked_alarms(
@@ -347,9 +347,9 @@ async def test_our_own_certificate_that_was_revoked_alarms(
     await stand.pass_time()
     await stand.pass_time()
     assert [line["name"] for line in logs if line["action"] == "certificate.revoked"] == ["ebms.tls"]
-    (problem,) = stand.fetcher.problems()
-    assert problem.startswith("ebms.tls: ")
-    assert "was revoked on" in problem
+    (problem,) = await stand.fetcher.troubles()
+    assert problem.text.startswith("ebms.tls: ")
+    assert "was revoked on" in problem.text
 
 
 async def test_a_chain_that_nobody_shows_any_more_is_forgotten(stand: Stand, server: CrlServer) -> None:
@@ -390,7 +390,7 @@ async def test_soft_mode_is_ready_and_says_whom_it_passes(
     stand = stand_at(server, tmp_path, mode=RevocationMode.SOFT)
     assert stand.flaw() is None
     await stand.pass_time()
-    assert stand.fetcher.problems() == []
+    assert await stand.fetcher.troubles() == []
     assert "revocation.passed" in actions(logs)
 
 

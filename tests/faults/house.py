@@ -127,8 +127,12 @@ class FaultyAdapter:
         body = await self.ask("/health/ready")
         return list(json.loads(body)["reasons"])
 
+    async def warned(self) -> list[str]:
+        """What the daemon says that people must know."""
+        return list(json.loads(await self.ask("/health/ready"))["warnings"])
+
     async def is_live(self) -> bool:
-        return json.loads(await self.ask("/health/live")) == {"status": "live"}
+        return json.loads(await self.ask("/health/live")) == {"status": "live", "reasons": []}
 
     async def ask(self, path: str) -> str:
         url = f"http://127.0.0.1:{self.world.ports.admin}{path}"

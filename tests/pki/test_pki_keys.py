@@ -224,6 +224,20 @@ def test_the_group_may_read_only_what_root_gave_to_our_own_group(
     assert (exposure(tmp_path / "tls.key") is None) is fine
 
 
+@pytest.mark.parametrize(("place", "fine"), [("credentials", True), ("elsewhere", False)])
+def test_the_mask_of_an_access_control_list_of_a_credential_is_not_the_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, fine: bool
+) -> None:
+    """systemd leaves credentials to root, and lets the user of the service in by an ACL: mode 0440, root:root."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    monkeypatch.setattr(os, "geteuid", lambda: 10)
+    monkeypatch.setattr(os, "getegid", lambda: 11)
+    monkeypatch.setattr(os, "getgroups", lambda: [11])
+    found = os.stat_result((0o100440, 1, 1, 1, 0, 0, 1, 0, 0, 0))
+    monkeypatch.setattr(Path, "stat", lambda _: found)
+    assert (exposure(tmp_path / place / "tls.key") is None) is fine
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_missing_key_file_is_a_problem(pki: ThrowawayPki, tmp_path: Path, strict: bool) -> None:
     certificate, _ = pki.issue("Stad", OIN).write(tmp_path, "stad")

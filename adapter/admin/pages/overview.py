@@ -85,7 +85,7 @@ class PartnerLine:
 
 async def show_overview(visit: Visit) -> View:
     """The page that everything begins with."""
-    reasons = await visit.status.health.reasons()
+    report = await visit.status.health.look()
     backlog = await visit.read(_read_backlog, visit.scope)
     trend = await visit.status.kept.get(
         ("overview", visit.scope), visit.now, lambda: visit.read(_read_trend, visit.scope, visit.now)
@@ -97,7 +97,7 @@ async def show_overview(visit: Visit) -> View:
     return View(
         "overview.html.j2",
         {
-            "reasons": reasons,
+            "reasons": report.reasons(),
             "parked": {name: counts.get(DeliveryState.PARKED, 0) for name, counts in backlog.open.items()},
             "parked_messages": backlog.parked.get("send", 0) + backlog.parked.get("route", 0),
             "paused": backlog.paused,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapter.admin import Ending, create_admin_app
+from adapter.admin import EVERYBODY, Ending, Health, Trouble, create_admin_app
 from adapter.admin.pages.charts import Column, bars, sparkline
 from adapter.store import DeliveryState, StoreUnavailable, pause_lane
 from tests.admin.house import Api
@@ -76,10 +76,11 @@ async def test_what_ends_and_why_it_is_not_ready_is_said(api: Api, aiohttp_clien
         Ending("root", "", "CN=Root", now + 900 * DAY),
     )
 
-    async def full() -> list[str]:
-        return ["only 1 MiB is free"]
+    async def full() -> list[Trouble]:
+        return [Trouble("only 1 MiB is free", stops=EVERYBODY)]
 
-    app = create_admin_app(checks={"disk": full}, metrics=api.metrics, api=api.parts, endings=lambda: endings)
+    health = Health({"disk": full}, api.metrics)
+    app = create_admin_app(health=health, metrics=api.metrics, api=api.parts, endings=lambda: endings)
     api.client = await aiohttp_client(app)  # type: ignore[operator]
     browser = Browser(api)
     found = needs(await browser.get("/"))
