@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -71,15 +72,24 @@ def logs() -> Iterator[list[Entry]]:
     assert [line for line in lines if not line.get("action")] == []
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state directory of a store in which nothing is; making its tables takes longer than most tests."""
+    state = tmp_path_factory.mktemp("migrated") / "state"
+    migrate("sqlite", state)
+    return state
+
+
 @pytest.fixture
 async def api(
     world: World,
     config: Config,
+    migrated: Path,
     logs: list[Entry],
     aiohttp_client: Callable[[web.Application], Awaitable[Client]],
 ) -> AsyncIterator[Api]:
     """The application over its store; agreements that are changed come in use as in the daemon."""
-    migrate("sqlite", config.state)
+    shutil.copytree(migrated, config.state)
     db = open_database("sqlite", config.state, exclusive=True)
     spool = open_spool(config)
     metrics, clock = Metrics(), Clock()
