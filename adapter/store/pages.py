@@ -4,7 +4,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import (
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 MAX_PAGE: Final = 500
 """The most rows that one page has."""
+
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,24 @@ def newest_of(
 ) -> list[int]:
     """The ids of the newest rows of these authorities for which the conditions hold, the newest first, `limit` at most.
 
-    Each authority is asked by itself, from its own part of the index on authority and moment, up to the limit: so
-    what it costs is bounded by how many there are, and not by what all of them have.
+    Each authority is asked by itself, from its own part of the index on authority and moment, for what is not older
+    than all that was found before: so what it costs is bounded by how many there are, and not by what all of them have.
     """
     query = (
         select(table.c.created_at, table.c.id)
-        .where(table.c.authority == bindparam("of_authority"), *conditions)
+        .where(
+            table.c.authority == bindparam("of_authority"),
+            table.c.created_at >= bindparam("not_before", type_=UtcDateTime()),
+            *conditions,
+        )
         .order_by(table.c.created_at.desc(), table.c.id.desc())
         .limit(limit)
     )
     found: list[tuple[datetime, int]] = []
     for name in sorted(authorities):
-        found += [(row.created_at, row.id) for row in conn.execute(query, {"of_authority": name})]
+        not_before = found[-1][0] if len(found) == limit else _EVER
+        rows = conn.execute(query, {"of_authority": name, "not_before": not_before})
+        found += [(row.created_at, row.id) for row in rows]
         found = sorted(found, reverse=True)[:limit]
     return [row_id for _, row_id in found]
 
