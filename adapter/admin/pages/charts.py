@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 
-"""Small charts, worked out here and drawn by the macros `bars` and `sparkline` as SVG, with a table beside them."""
+"""Small charts, worked out here and drawn by the macro `bars` as SVG, with a table beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,17 +69,6 @@ def bars(name: str, series: Sequence[str], columns: Sequence[Column]) -> Bars:
     every = max(1, ceil(len(columns) / _LABELS))
     drawn = tuple(_bar(number, column, series, top, every) for number, column in enumerate(columns))
     return Bars(name, tuple(series), tuple(columns), drawn, top, max(1, len(columns)) * _STEP)
-
-
-def sparkline(values: Sequence[int], width: int = 100, height: int = 24) -> str:
-    """The points of a line through values, for `points` of a polyline in a box of this size."""
-    if not values:
-        return ""
-    top = max(*values, 1) if len(values) > 1 else max(values[0], 1)
-    step = width / max(1, len(values) - 1)
-    return " ".join(
-        f"{number * step:.1f},{height - value * height / top:.1f}" for number, value in enumerate(values)
-    )
 
 
 def _bar(number: int, column: Column, series: Sequence[str], top: int, every: int) -> Bar:

@@ -7,6 +7,7 @@ up.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby, pairwise
 from typing import Any, Final
 
 from aiohttp import web
@@ -32,6 +33,7 @@ from adapter.store import (
 MAX_REASON: Final = 1000
 """Characters of a reason to give a verzoek up."""
 
+_FETCHED: Final = "verzoek.file_fetched"
 _DETAILS: Final = ("origin", "sink", "files", "volgnummer", "revision", "reference", "step", "attempts")
 
 
@@ -150,42 +152,29 @@ def _states(found: Sequence[StoredDelivery]) -> str:
 
 def _lines(visit: Visit, found: VerzoekHistory) -> list[Line]:
     """The timeline; files that were fetched one after the other are one line."""
-    lines: list[Line] = []
-    fetched: list[Event] = []
-    before: datetime | None = None
-
-    def add(event: Event, files: Sequence[Event] = ()) -> None:
-        nonlocal before
-        lines.append(_line(visit, event, files, None if before is None else event.at - before))
-        before = event.at
-
-    for event in found.events:
-        if event.action == "verzoek.file_fetched":
-            fetched.append(event)
-            continue
-        if fetched:
-            add(fetched[-1], tuple(fetched))
-            fetched = []
-        add(event)
-    if fetched:
-        add(fetched[-1], tuple(fetched))
-    return lines
+    shown: list[tuple[Event, ...]] = []
+    for are_files, group in groupby(found.events, lambda event: event.action == _FETCHED):
+        events = tuple(group)
+        shown += [events] if are_files else [(event,) for event in events]
+    moments = [events[-1].at for events in shown]
+    waits = [None, *(after - before for before, after in pairwise(moments))]
+    return [_line(visit, events, after) for events, after in zip(shown, waits, strict=False)]
 
 
-def _line(visit: Visit, event: Event, files: Sequence[Event], after: timedelta | None) -> Line:
+def _line(visit: Visit, events: tuple[Event, ...], after: timedelta | None) -> Line:
     words: Mapping[str, Any] = visit.words
-    kind = event.action.partition(".")[0]
+    event = events[-1]
+    files = events if event.action == _FETCHED else ()
     text = words["actions"].get(event.action, event.action)
     job = event.detail.get("kind")
-    if kind == "job" and job is not None:
+    if event.action.startswith("job.") and job is not None:
         text = f"{words['jobs'].get(job, job)}: {text}"
-    details = [
-        (words["details"][name], words["origins"].get(event.detail[name], str(event.detail[name])))
-        for name in _DETAILS
-        if event.detail.get(name) is not None
-    ]
     if files:
         text = words["files_fetched"].format(count=len(files))
+    given = {name: event.detail[name] for name in _DETAILS if event.detail.get(name) is not None}
+    if "origin" in given:
+        given["origin"] = words["origins"].get(given["origin"], given["origin"])
+    details = [(words["details"][name], str(value)) for name, value in given.items()]
     reason = event.detail.get("reason")
     return Line(
         event.at, look_of_event(event.action), text, details, str(reason) if reason else None, files, after

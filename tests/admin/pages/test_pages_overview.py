@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from adapter.admin import EVERYBODY, Ending, Health, Trouble, create_admin_app
-from adapter.admin.pages.charts import Column, bars, sparkline
+from adapter.admin.pages.charts import Column, bars
 from adapter.store import DeliveryState, StoreUnavailable, pause_lane
 from tests.admin.house import Api
 from tests.admin.pages.house import Browser, Sight, verzoek
@@ -126,5 +126,3 @@ def test_bars_stand_on_each_other_below_a_round_number() -> None:
 
 def test_a_chart_of_nothing_is_empty() -> None:
     assert bars("x", ("a",), []).bars == ()
-    assert sparkline([]) == ""
-    assert sparkline([0, 5, 10], 100, 20) == "0.0,20.0 50.0,10.0 100.0,0.0"
