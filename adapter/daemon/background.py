@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,9 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Background:
-    """The tasks in the background, by name."""
+    """The tasks in the background, by name; each ends with what `closing` closes."""
 
+    closing: AsyncExitStack
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _forever: set[str] = field(default_factory=set)
 
@@ -25,6 +27,7 @@ class Background:
         if not ends:
             self._forever.add(name)
         task.add_done_callback(_say_if_failed)
+        self.closing.push_async_callback(self.end, task)
         return task
 
     async def end(self, task: asyncio.Task[None]) -> None:

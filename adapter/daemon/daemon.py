@@ -8,17 +8,14 @@ listeners. Stop is the reverse: listeners first, then the worker within a grace,
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from aiohttp import web
-from sqlalchemy.exc import SQLAlchemyError
-
 from adapter.admin import ApplicationApi, Health, Live, create_admin_app
-from adapter.config import Config, ConfigFiles, ConfigProblem, Environment, ProxyConfig, TlsConfig
+from adapter.config import Config, ConfigFiles, Environment
 from adapter.daemon.background import Background
 from adapter.daemon.chains import ChainsInUse
 from adapter.daemon.clock import StoreClock
@@ -33,17 +30,15 @@ from adapter.daemon.counting import (
 )
 from adapter.daemon.crls import CrlFetcher
 from adapter.daemon.expiry import Expiry
-from adapter.daemon.guests import GuestList
 from adapter.daemon.health_watch import HealthWatch, status_line
-from adapter.daemon.listener import LARGEST_HEADER, Listener
-from adapter.daemon.listener_keys import ListenerKeys
+from adapter.daemon.listeners import Listeners
 from adapter.daemon.load import room_of, watch_load
 from adapter.daemon.notifying import Notifying
+from adapter.daemon.opening import look_back, prepare_tables
 from adapter.daemon.pulse import Pulse
 from adapter.daemon.readiness import Readiness
 from adapter.daemon.registry import Registry
 from adapter.daemon.reloading import EVERY, Reloader, say_loaded
-from adapter.daemon.restored import RestoredStore
 from adapter.daemon.retention import Purger, RetentionTask
 from adapter.daemon.router import Router, sink_of
 from adapter.daemon.sink_watch import SinkWatch
@@ -54,40 +49,28 @@ from adapter.daemon.tracing import make_tracing
 from adapter.daemon.trust import load_revocation, load_trust
 from adapter.delivery import Deliverer, SinkType
 from adapter.msh import (
-    LARGEST_CERTIFICATES,
-    Endpoint,
-    Identifier,
-    Intake,
     Outbox,
     Partners,
     Pressure,
-    Proxies,
     Receiver,
     ResponseReader,
     Submitter,
 )
-from adapter.net import Networks, Witnesses
+from adapter.net import Witnesses
 from adapter.notify import EVERY as LOOK_FOR_NEWS
 from adapter.notify import make_channels
 from adapter.observe import Metrics, get_logger, trace_with
-from adapter.pki import KeyProblem, Revocation, RevocationMode, TrustStore
+from adapter.pki import Revocation, RevocationMode, TrustStore
 from adapter.sinks import sink_types
 from adapter.stam import Collector, Reconciler
 from adapter.store import (
     SCHEDULED,
     Database,
     JobKind,
-    SchemaStatus,
     Spool,
-    SpoolNames,
-    Step,
-    StoreProblem,
-    daemon_is_running,
     is_shared,
-    migrate,
     open_database,
     open_spool,
-    remove_leftovers,
 )
 from adapter.work import Handler, JoinedRooms, Limits, RetryPolicy, Timing, Worker, utc_now
 
@@ -101,14 +84,8 @@ GRACE: Final = timedelta(seconds=20)
 STOP: Final = timedelta(seconds=50)
 """How long a stop may take in all; systemd waits longer than this (`TimeoutStopSec`)."""
 
-_ADMIN_CONNECTIONS: Final = 128
-"""Connections to the admin listener at a time: its users are few."""
-
 _WAITING: Final = frozenset({JobKind.ROUTE, JobKind.COLLECT, JobKind.DELIVER})
 """Jobs that wait while their authority is withdrawn; what is sent, and who is asked, ends by its own rules."""
-
-_PROXIED_HEADER: Final = LARGEST_CERTIFICATES + 1024
-"""Octets of a header where proxies hand over certificates: what is a little too long gets an answer that says so."""
 
 _LONG_STEP: Final = timedelta(seconds=30)
 """How much longer a start may take, said again and again while a long step of it goes on."""
@@ -153,13 +130,23 @@ class Daemon:
     admin_port: int = 0
     fetcher: CrlFetcher | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _tasks: Background = field(default_factory=Background)
+    _background: Background = field(init=False)
+    _listeners: Listeners = field(init=False)
     _reload: asyncio.Event = field(default_factory=asyncio.Event)
-    _renewals: list[asyncio.Event] = field(default_factory=list)
-    _shown: list[ListenerKeys] = field(default_factory=list)
     _tenants: Tenants | None = None
     _clock: Callable[[], datetime] | None = None
     _reloader: Reloader | None = None
+
+    def __post_init__(self) -> None:
+        self._background = Background(self._closing)
+        self._listeners = Listeners(
+            self.config,
+            self.metrics,
+            self._background,
+            self._closing,
+            self.materials.look_at_files,
+            self.inherited,
+        )
 
     async def start(self) -> None:
         """Start everything, and return when messages are received.
@@ -178,8 +165,8 @@ class Daemon:
 
         What came of it is in the log.
         """
-        for asked in (self._reload, *self._renewals):
-            asked.set()
+        self._reload.set()
+        self._listeners.renew()
 
     async def stop(self) -> None:
         """Stop receiving, let running work end, and close."""
@@ -198,12 +185,15 @@ class Daemon:
             self.materials.sink_types(), trust, self._time, revocation, self.metrics, witnesses
         )
         tenants = await self._make_tenants(maker)
-        await self._patiently("migrating the database", asyncio.to_thread(_migrate, config))
+        await self._patiently("migrating the database", asyncio.to_thread(prepare_tables, config))
         db = self.materials.open_database(config)
         self._closing.push_async_callback(db.close)
         clock = await self._set_clock(db)
         spool = self.materials.open_spool(config)
-        restored = await self._patiently("looking after what was restored", self._look_back(db, spool, clock))
+        restored = await self._patiently(
+            "looking after what was restored",
+            look_back(config, db, spool, self.metrics, clock, self._background),
+        )
         registry = Registry(
             tenants.config, tenants.keys, db, self.metrics, clock, spare_keys=tenants.spare_keys
         )
@@ -247,7 +237,7 @@ class Daemon:
         self._closing.push_async_callback(worker.stop, self.materials.grace)
         await self._follow_store(db, spool, clock, registry, tenants)
         pressure = Pressure(room_of(config.limits))
-        self._background(watch_load(db, spool, config.state, pressure, self.metrics), "load")
+        self._background.start(watch_load(db, spool, config.state, pressure, self.metrics), "load")
         receiver = Receiver(
             db,
             spool,
@@ -260,8 +250,8 @@ class Daemon:
             pressure=pressure,
             revocation=revocation,
         )
-        listener = self._ebms_listener()
-        expiry = Expiry(tenants, registry.current, self._listener_keys, trust, self.metrics, clock)
+        listener = self._listeners.for_partners()
+        expiry = Expiry(tenants, registry.current, self._listeners.keys, trust, self.metrics, clock)
         readiness = self._readiness(
             db=db,
             spool=spool,
@@ -278,13 +268,22 @@ class Daemon:
         health = self._health(readiness, tenants)
         submitter = Submitter(db, spool, registry.current, clock)
         api = ApplicationApi(db, spool, registry.current, submitter, tenants.config, self.metrics, clock)
-        await self._listen_admin(health, api, expiry)
+        await self._serve_users(health, api, expiry)
         self._follow(tenants, maker, registry, reconciler, partners, notifying)
-        self._closing.push_async_callback(listener.close)
-        await self._listen_ebms(listener, receiver, spool, trust, tenants)
+        self.ebms_port = await self._listeners.open_to_partners(
+            listener, receiver, spool, trust, lambda: tenants.config().largest_message
+        )
         log.info("ready", action="daemon.ready", ebms_port=self.ebms_port, admin_port=self.admin_port)
         self.manager.ready(status_line(await health.look()))
-        self._background(HealthWatch(health, self.metrics, self.manager).watch(), "health")
+        self._background.start(HealthWatch(health, self.metrics, self.manager).watch(), "health")
+
+    async def _serve_users(self, health: Health, api: ApplicationApi, expiry: Expiry) -> None:
+        live = Live(api.db)
+        self.admin_port = await self._listeners.open_to_users(
+            create_admin_app(health=health, metrics=self.metrics, api=api, endings=expiry.endings, live=live)
+        )
+        self._background.start(live.watch(), "live")
+        self._background.start(expiry.watch(), "expiry")
 
     async def _patiently(self, what: str, work: Awaitable[R]) -> R:
         """Do a step of the start that may take long, and have the service manager wait for it."""
@@ -297,15 +296,15 @@ class Daemon:
 
     def _pulse(self, db: Database, worker: Worker) -> Pulse:
         def dead() -> list[str]:
-            return self._tasks.dead() + ([] if worker.is_healthy else ["worker"])
+            return self._background.dead() + ([] if worker.is_healthy else ["worker"])
 
         pulse = Pulse(self.manager, self.config.health.stuck, db.stuck, dead)
-        self._background(pulse.beat(), "pulse")
+        self._background.start(pulse.beat(), "pulse")
         return pulse
 
     def _readiness(self, *, db: Database, clock: StoreClock, **parts: Any) -> Readiness:
         late = LateWork(db, self.config.health.backlog_age, clock)
-        self._background(late.watch(), "late-work")
+        self._background.start(late.watch(), "late-work")
         return Readiness(
             settings=self.config.health,
             state=self.config.state,
@@ -321,13 +320,13 @@ class Daemon:
         """Tell people from now on, where that is asked for; return what says which of it fails."""
         watch = notifying.watch(expiry)
         if notifying.channels:
-            self._background(watch.watch(self.materials.look_for_news), "notifications")
+            self._background.start(watch.watch(self.materials.look_for_news), "notifications")
         return watch.warnings
 
     def _sink_watch(self, tenants: Tenants) -> SinkWatch:
         settings = self.config.health
         watch = SinkWatch(tenants.sinks, self.metrics, settings.sink_probe, settings.sink_free)
-        self._background(watch.watch(), "sinks")
+        self._background.start(watch.watch(), "sinks")
         return watch
 
     def _health(self, readiness: Readiness, tenants: Tenants) -> Health:
@@ -343,11 +342,11 @@ class Daemon:
         self, db: Database, spool: Spool, clock: StoreClock, registry: Registry, tenants: Tenants
     ) -> None:
         """Follow what becomes of the store, by this daemon and others."""
-        self._background(clock.watch(), "clock")
-        self._background(registry.watch(), "registry")
+        self._background.start(clock.watch(), "clock")
+        self._background.start(registry.watch(), "registry")
         await self._measure(db, clock)
         task = RetentionTask(tenants.config, Purger(db, spool), self.metrics, clock)
-        self._background(task.work(), "retention")
+        self._background.start(task.work(), "retention")
 
     async def _trace(self) -> None:
         """Make traces from now on, where they are asked for, and hand over the last of them at the very end."""
@@ -367,8 +366,8 @@ class Daemon:
         watch_transactions(db, self.metrics)
         await recall_last_accepted(db, self.metrics, tuple(self.config.authorities))
         say_loaded(self.metrics, clock(), whole=True)
-        self._background(watch_backlog(db, self.metrics, _KINDS, clock), "backlog")
-        self._background(watch_loop(self.metrics), "loop")
+        self._background.start(watch_backlog(db, self.metrics, _KINDS, clock), "backlog")
+        self._background.start(watch_loop(self.metrics), "loop")
 
     def _keep_lists(
         self, revocation: Revocation, trust: TrustStore, chains: ChainsInUse
@@ -380,19 +379,8 @@ class Daemon:
         fetcher = CrlFetcher(
             revocation, trust, config.trust.revocation, config.outgoing, self.metrics, chains
         )
-        self._background(fetcher.watch(), "crls")
+        self._background.start(fetcher.watch(), "crls")
         return fetcher
-
-    async def _look_back(self, db: Database, spool: Spool, clock: StoreClock) -> RestoredStore | None:
-        """See to what a crash, or a restore from a backup, left behind; return the restored store."""
-        restored = RestoredStore.find(self.config, db, spool, self.metrics, clock)
-        if restored is not None:
-            await restored.settle()
-        elif not is_shared(self.config.store.url):
-            # several daemons may have one spool: what is young may be of a message that another receives
-            names = await spool.names()
-            self._background(_sweep(db, spool, names), "sweep", ends=True)
-        return restored
 
     async def _set_clock(self, db: Database) -> StoreClock:
         clock = StoreClock(db, self.materials.clock, is_shared(self.config.store.url))
@@ -443,7 +431,7 @@ class Daemon:
         self._reloader = reloader = Reloader(
             self.files, tenants, maker, registry, self.metrics, settle, retired, self.manager
         )
-        self._background(reloader.watch(self._reload, self.materials.look_at_files), "reload")
+        self._background.start(reloader.watch(self._reload, self.materials.look_at_files), "reload")
 
     def _worker(
         self, db: Database, handlers: dict[str, Handler], clock: StoreClock, tenants: Tenants
@@ -466,123 +454,6 @@ class Daemon:
             observer=JobCounter(self.metrics),
             exclusive=not is_shared(self.config.store.url),
         )
-
-    def _background(self, work: Coroutine[Any, Any, None], name: str, *, ends: bool = False) -> None:
-        self._closing.push_async_callback(self._tasks.end, self._tasks.start(work, name, ends=ends))
-
-    def _ebms_listener(self) -> Listener:
-        """The listener for partners, and for the proxies before it."""
-        ebms = self.config.ebms
-        # a proxy is let in for those whom it speaks for, who are looked at when it says who they are
-        allowed = Networks((*ebms.networks, *ebms.trusted_proxies) if ebms.networks else ())
-        proxied = bool(ebms.trusted_proxies)
-        return Listener(
-            "ebms",
-            ebms.listen,
-            self.config.limits.connections,
-            self.metrics,
-            GuestList(allowed, self.metrics.refused_total.labels(reason="network")),
-            strict=self.config.environment.guards_keys,
-            largest_header=_PROXIED_HEADER if proxied else LARGEST_HEADER,
-            inherited=self.inherited,
-            # a proxy need not have a certificate; a partner without one gets 403 then, not a handshake that fails
-            certificate_required=not proxied
-            or (ebms.proxy is not None and ebms.proxy.certificate is not None),
-        )
-
-    async def _listen_ebms(
-        self, listener: Listener, receiver: Receiver, spool: Spool, trust: TrustStore, tenants: Tenants
-    ) -> None:
-        ebms = self.config.ebms
-        intake = Intake(spool, lambda: tenants.config().largest_message, ebms.read_timeout.total_seconds())
-        proxies = Proxies(trust, receiver.clock, Networks(ebms.trusted_proxies), ebms.proxy or ProxyConfig())
-        plain = ebms.tls is None and receiver.test and not ebms.trusted_proxies
-        identifier = Identifier(proxies, plain, Networks(ebms.networks))
-        endpoint = Endpoint(receiver, intake, ebms.path, identifier, receiver.pressure)
-        self.ebms_port = await self._open(listener, endpoint.application(), ebms.tls, trust)
-        self._renew_keys(listener)
-
-    async def _listen_admin(self, health: Health, api: ApplicationApi, expiry: Expiry) -> None:
-        live = Live(api.db)
-        app = create_admin_app(
-            health=health, metrics=self.metrics, api=api, endings=expiry.endings, live=live
-        )
-        admin = self.config.admin
-        listener = Listener(
-            "admin",
-            admin.listen,
-            _ADMIN_CONNECTIONS,
-            self.metrics,
-            certificate_required=False,
-            strict=self.config.environment.guards_keys,
-        )
-        self._closing.push_async_callback(listener.close)
-        trust = load_client_trust(self.config)
-        self.admin_port = await self._open(listener, app, admin.tls, trust)
-        self._background(live.watch(), "live")
-        self._background(expiry.watch(), "expiry")
-        self._renew_keys(listener)
-
-    async def _open(
-        self, listener: Listener, app: web.Application, tls: TlsConfig | None, trust: TrustStore | None
-    ) -> int:
-        """Open a listener; its port. Raises ConfigProblem."""
-        try:
-            return await listener.open(app, tls, trust)
-        except KeyProblem as problem:
-            place, files = (listener.name, "tls"), tls or self.config
-            raise ConfigProblem([self.config.problem_with(place, files, str(problem))]) from problem
-
-    def _listener_keys(self) -> Sequence[ListenerKeys]:
-        """The certificates of the listeners that are open."""
-        return tuple(self._shown)
-
-    def _renew_keys(self, listener: Listener) -> None:
-        """Follow what changes in the certificates of a listener."""
-        if listener.keys is None:
-            return
-        self._shown.append(listener.keys)
-        asked = asyncio.Event()
-        self._renewals.append(asked)
-        watch = listener.keys.watch(asked, self.materials.look_at_files)
-        self._background(watch, f"keys-{listener.name}")
-
-
-async def _sweep(db: Database, spool: Spool, names: SpoolNames) -> None:
-    """Remove what a crash left in the spool without a row that names it."""
-    try:
-        swept = await remove_leftovers(db, spool, names)
-    except (StoreProblem, SQLAlchemyError, OSError) as problem:
-        log.warning(
-            "leftovers of a crash stay until they are a day old",
-            action="spool.not_swept",
-            reason=type(problem).__name__,
-        )
-        return
-    if swept:
-        log.info("removed files that belong to no message", action="spool.swept", files=swept)
-
-
-def _migrate(config: Config) -> None:
-    """Add what this version needs; what only the version before uses is removed by `db migrate`. Blocking."""
-    url, alone = config.store.url, not is_shared(config.store.url)
-    if alone and daemon_is_running(config.state):
-        return  # it may be of the version before; opening the store will refuse it to us
-    if migrate(url, config.state, Step.PRE, alone=alone) is SchemaStatus.UNFINISHED:
-        log.info(
-            "the database has what only the version before uses; when no daemon of that runs any more, "
-            "`stam-adapter db migrate --post` removes it",
-            action="schema.unfinished",
-        )
-
-
-def load_client_trust(config: Config) -> TrustStore | None:
-    """The roots of the certificates of users; None where users show none. Raises ConfigProblem."""
-    roots = config.admin.tls.client_roots if config.admin.tls is not None else ()
-    try:
-        return TrustStore.from_files(roots) if roots else None
-    except KeyProblem as problem:
-        raise ConfigProblem([config.problem(("admin", "tls", "client_roots"), str(problem))]) from problem
 
 
 def _warn_about(config: Config) -> None:

@@ -21,6 +21,15 @@ def load_trust(config: Config) -> TrustStore:
         raise ConfigProblem([config.problem_with(("trust",), config.trust, str(problem))]) from problem
 
 
+def load_client_trust(config: Config) -> TrustStore | None:
+    """The roots of the certificates of users; None where users show none. Raises ConfigProblem."""
+    roots = config.admin.tls.client_roots if config.admin.tls is not None else ()
+    try:
+        return TrustStore.from_files(roots) if roots else None
+    except KeyProblem as problem:
+        raise ConfigProblem([config.problem(("admin", "tls", "client_roots"), str(problem))]) from problem
+
+
 async def load_revocation(config: Config, clock: Callable[[], datetime]) -> Revocation:
     """What judges chains, with the lists that were kept."""
     crls = Crls(config.state / "crls")

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -135,12 +136,13 @@ async def test_background_work_that_dies_is_said_at_once_and_missed() -> None:
     async def ends() -> None:
         return
 
-    background = Background()
+    closing = AsyncExitStack()
+    background = Background(closing)
     with capture_logs() as logs:
         tasks = [background.start(dies(), "registry"), background.start(ends(), "sweep", ends=True)]
         await asyncio.wait(tasks)
         await asyncio.sleep(0)
     assert [(line["action"], line["name"]) for line in logs] == [("daemon.background_failed", "registry")]
     assert background.dead() == ["registry"]
-    await background.end(tasks[0])
+    await closing.aclose()
     assert background.dead() == []
