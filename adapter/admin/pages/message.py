@@ -84,7 +84,7 @@ async def show_message(visit: Visit) -> View:
             "judged": judged,
             "parts": list(zip(found.payloads, names, strict=True)),
             "envelope": envelope,
-            "events": [one for one in found.events if one.action != "verzoek.file_fetched"],
+            "history": [one for one in found.events if one.action != "verzoek.file_fetched"],
             "look_of_event": look_of_event,
         },
         trail=[Link(visit.pages["messages"].menu_label(visit.language), visit.url("messages"))],
