@@ -41,10 +41,17 @@ _NEWS: Final = b"event: change\ndata: {}\n\n"
 class _Stream:
     """One open page: of whom, for which authorities, about what."""
 
+    request: web.Request
     user: str
     scope: Collection[str]
     topic: str | None
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the page is still there: without a write, its going away does not end what serves it."""
+        transport = self.request.transport
+        return transport is not None and not transport.is_closing()
 
     def concerns(self, changes: Collection[tuple[str, frozenset[str]]]) -> bool:
         return any(
@@ -96,7 +103,7 @@ class Live:
         """Serve a stream until its page goes away, or the daemon stops; 204, which ends it, where there is no room."""
         if self._ended or not self._has_room(user):
             return web.Response(status=204)
-        stream = _Stream(user, scope, topic)
+        stream = _Stream(request, user, scope, topic)
         self._streams.add(stream)
         self._wanted.set()
         try:
@@ -105,8 +112,8 @@ class Live:
             self._streams.discard(stream)
 
     def _has_room(self, user: str) -> bool:
-        count = Counter(stream.user for stream in self._streams)
-        return len(self._streams) < MOST and count[user] < MOST_PER_USER
+        count = Counter(stream.user for stream in self._streams if stream.is_open)
+        return count.total() < MOST and count[user] < MOST_PER_USER
 
     async def _serve(self, request: web.Request, stream: _Stream) -> web.StreamResponse:
         response = web.StreamResponse(

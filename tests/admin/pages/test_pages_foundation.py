@@ -193,6 +193,18 @@ async def test_a_user_has_so_many_streams_and_no_more(api: Api) -> None:
         one.close()
 
 
+async def test_pages_that_went_away_leave_their_room_at_once(api: Api) -> None:
+    login = {"Authorization": f"Bearer {TOKENS['stad']}"}
+    for _ in range(5):
+        async with api.client.get("/events", headers=login) as stream:
+            assert stream.status == 200
+            await stream.content.readuntil(b"\n\n")
+            gone = [one for one in api.live._streams if one.is_open]
+        async with asyncio.timeout(10):
+            while any(one.is_open for one in gone):  # noqa: ASYNC110 - a connection that ends sets no event
+                await asyncio.sleep(0.01)
+
+
 # --- the house style
 
 
