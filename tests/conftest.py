@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 LONG = (
     "test_store_previous_release",
     "test_faults_sinks",
+    "test_browser_pages",
     "test_daemon_many",
     "tests/e2e/",
     "tests/faults/",

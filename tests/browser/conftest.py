@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: EUPL-1.2
+
+"""A real browser before the status page of a real daemon."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.life import PATIENCE, TOKENS, Town, town
+from tests.servers import do_without
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium without a window."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        do_without("browser", "a browser", f"there is none of {', '.join(NAMES)}; install Debian's chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def place(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The daemon, with its life behind it; not made where there is no browser."""
+    with town(tmp_path_factory.mktemp("town")) as made:
+        yield made
+
+
+@dataclass
+class Window:
+    """A page of the browser, with all that went wrong in it."""
+
+    page: Page
+    town: Town
+    troubles: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        page = self.page
+        page.on("console", lambda said: said.type in {"error", "warning"} and self._note(said.text))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("request", lambda one: one.url.startswith(self.town.url) or self._note(f"asked {one.url}"))
+        page.on("response", lambda one: one.status >= 400 and self._note(f"{one.status} {one.url}"))
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.town.url + path)
+        return self.page
+
+    def path(self) -> str:
+        """Where it is."""
+        return self.page.url.removeprefix(self.town.url)
+
+    def _note(self, what: str) -> None:
+        self.troubles.append(what)
+
+
+Open = Callable[..., Window]
+
+
+@pytest.fixture
+def browse(chromium: Browser, place: Town) -> Iterator[Open]:
+    """Open windows, each for itself; nothing may go wrong in any of them."""
+    contexts: list[BrowserContext] = []
+    windows: list[Window] = []
+
+    def start(*, user: str = "beheer", language: str = "en", **options: Any) -> Window:
+        context = new_context(chromium, user, locale=language, **options)
+        contexts.append(context)
+        windows.append(Window(context.new_page(), place))
+        return windows[-1]
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert [one.troubles for one in windows if one.troubles] == []
+
+
+def new_context(chromium: Browser, user: str, **options: Any) -> BrowserContext:
+    """A browser in which a user has logged in."""
+    login = aiohttp.encode_basic_auth(user, TOKENS[user], "utf-8")
+    context = chromium.new_context(extra_http_headers={"Authorization": login}, **options)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context
