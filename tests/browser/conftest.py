@@ -22,6 +22,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--renderer-process-limit=1",
+    "--in-process-gpu",
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -75,21 +77,30 @@ class Window:
 Open = Callable[..., Window]
 
 
+@pytest.fixture(scope="session")
+def contexts(chromium: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """Browsers of users, by who and how: to make one takes as long as a test."""
+    made: dict[str, BrowserContext] = {}
+    yield made
+    for context in made.values():
+        context.close()
+
+
 @pytest.fixture
-def browse(chromium: Browser, place: Town) -> Iterator[Open]:
-    """Open windows, each for itself; nothing may go wrong in any of them."""
-    contexts: list[BrowserContext] = []
+def browse(chromium: Browser, place: Town, contexts: dict[str, BrowserContext]) -> Iterator[Open]:
+    """Open windows; nothing may go wrong in any of them."""
     windows: list[Window] = []
 
-    def start(*, user: str = "beheer", language: str = "en", **options: Any) -> Window:
-        context = new_context(chromium, user, locale=language, **options)
-        contexts.append(context)
-        windows.append(Window(context.new_page(), place))
+    def start(*, user: str = "beheer", **options: Any) -> Window:
+        key = repr((user, sorted(options.items())))
+        if key not in contexts:
+            contexts[key] = new_context(chromium, user, locale="en", **options)
+        windows.append(Window(contexts[key].new_page(), place))
         return windows[-1]
 
     yield start
-    for context in contexts:
-        context.close()
+    for window in windows:
+        window.page.close()
     assert [one.troubles for one in windows if one.troubles] == []
 
 

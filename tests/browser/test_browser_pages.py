@@ -30,7 +30,7 @@ SEEN = tuple(page.name for page in GONE_TO if page.name not in TAKEN_ALONG)
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 DESKTOP = (1280, 900)
 SCREEN: dict[str, Any] = {"media": "screen", "color_scheme": "light", "reduced_motion": "no-preference"}
-MOST_TABS = 60
+MOST_TABS = 25
 """How far the keyboard goes on a long page."""
 
 Places = tuple[Mapping[str, str], Mapping[str, str]]

@@ -114,6 +114,8 @@ def test_live_updates_are_switched_off_and_stay_so(browse: Open, place: Town) ->
     expect(switch).not_to_have_text(on)
     page.reload()
     expect(switch).not_to_have_text(on)
+    switch.click()
+    expect(switch).to_have_text(on)
 
 
 def test_the_first_thing_a_keyboard_comes_to_skips_the_menu(browse: Open) -> None:
