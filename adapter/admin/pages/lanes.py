@@ -2,6 +2,7 @@
 
 """`/lanes`: what goes to each partner, DSO connection and sink; it can be paused, and delays no other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ from adapter.admin.calls import Audited, Refused, bad_request, not_found
 from adapter.admin.pages.filters import authorities_in
 from adapter.admin.pages.page import Link, Page, Shown, View, Visit
 from adapter.config import Role
+from adapter.delivery import sink_lane
+from adapter.stam import dso_lane
 from adapter.store import (
     AuditKind,
     JobState,
@@ -19,12 +22,16 @@ from adapter.store import (
     lane_authority,
     lane_backlogs,
     lanes,
+    partner_lane,
     pause_lane,
     resume_lane,
 )
 
 NAME: Final = "lanes"
 MAX_REASON: Final = 200
+
+WITH_IDLE: Final = 20
+"""Of how many authorities, at the most, lanes without work are in the list too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,12 @@ class Row:
 
 
 async def show_lanes(visit: Visit) -> View:
-    """The lanes that have work or were paused once."""
+    """The lanes that have work or were paused once; of a few authorities also the idle ones."""
     scope = authorities_in(visit)
-    rows = [_row(visit, one) for one in await visit.read(lane_backlogs) if lane_authority(one.name) in scope]
-    rows.sort(key=lambda row: (not row.lane.paused, row.lane.name))
-    return View("lanes.html.j2", {"rows": rows, "states": JobState})
+    idle = scope if len(scope) <= WITH_IDLE else frozenset()
+    found = [one for one in await _lanes(visit, idle) if lane_authority(one.name) in scope]
+    rows = sorted((_row(visit, one) for one in found), key=lambda row: (not row.lane.paused, row.lane.name))
+    return View("lanes.html.j2", {"rows": rows, "states": JobState, "idle": bool(idle)})
 
 
 async def ask_to_pause(visit: Visit) -> Shown:
@@ -90,12 +98,39 @@ async def _lane(visit: Visit) -> Row:
     """The lane in the path. Raises Refused: 404 where it is not there for this user, 403 for another role."""
     name = visit.variable("lane")
     authority = lane_authority(name)
-    found = next((one for one in await visit.read(lane_backlogs) if one.name == name), None)
+    known = await _lanes(visit, visit.call.visible & {authority})
+    found = next((one for one in known if one.name == name), None)
     if found is None or authority not in visit.call.visible:
         raise not_found(f"there is no lane {name}")
     if authority not in visit.scope:
         raise visit.call.denied(authority)
     return _row(visit, found)
+
+
+async def _lanes(visit: Visit, idle: Collection[str]) -> list[LaneBacklog]:
+    """The lanes that have work or were paused once, and those of authorities where all is idle."""
+    busy = await visit.read(lane_backlogs)
+    named = {one.name for one in busy}
+    return [*busy, *(LaneBacklog(name, False, None, {}) for name in _lanes_of(visit, idle) - named)]
+
+
+def _lanes_of(visit: Visit, authorities: Collection[str]) -> set[str]:
+    """The lanes that the work of authorities goes by: one for each partner, DSO connection and sink."""
+    api = visit.call.api
+    known, configured = api.authorities().by_name, api.config().authorities
+    names = {
+        partner_lane(name, one.agreement.cpa_id)
+        for name in authorities
+        if name in known
+        for one in known[name].agreements
+    }
+    for name in authorities:
+        if (config := configured.get(name)) is None:
+            continue
+        names |= {sink_lane(name, sink) for sink in config.sinks}
+        if config.dso is not None:
+            names.add(dso_lane(name))
+    return names
 
 
 def _row(visit: Visit, lane: LaneBacklog) -> Row:

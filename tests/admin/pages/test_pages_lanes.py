@@ -7,10 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from adapter.admin.pages import lanes as pages
 from adapter.store import AuditFilter, AuditKind, JobKind, NewJob, add_job, find_audit, lanes, pause_lane
 from tests.admin.house import Api
 from tests.admin.pages.house import Browser
 
+WITH_WORK = "//tbody/tr[td[@class='number'][1] != '0']"
 SINK = "sink:stad/archief"
 PATH = f"/lanes/{quote(SINK, safe='')}"
 
@@ -35,9 +37,31 @@ async def changes(api: Api) -> list[tuple[Any, ...]]:
 @pytest.mark.usefixtures("busy")
 async def test_lanes_are_listed_with_what_waits_in_them(browser: Browser) -> None:
     page = await browser.get("/lanes")
-    assert len(page.find("//tbody/tr")) == 2
+    assert len(page.find(WITH_WORK)) == 2
     assert SINK in page.text
-    assert len((await browser.get("/lanes?authority=dorp")).find("//tbody/tr")) == 1
+    assert len((await browser.get("/lanes?authority=dorp")).find(WITH_WORK)) == 1
+
+
+async def test_a_lane_without_work_can_be_paused_before_the_maintenance_of_what_is_behind_it(
+    api: Api, browser: Browser
+) -> None:
+    page = await browser.get("/lanes")
+    assert SINK in page.text
+    assert page.find(WITH_WORK) == []
+    await browser.post(f"{PATH}/pause", {"reason": "maintenance"}, user="stad")
+    assert await paused(api) == [(SINK, "maintenance")]
+
+
+@pytest.mark.usefixtures("busy")
+async def test_of_many_authorities_only_lanes_with_work_are_listed_until_one_is_chosen(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "WITH_IDLE", 1)
+    every = await browser.get("/lanes")
+    assert len(every.find("//tbody/tr")) == len(every.find(WITH_WORK)) == 2
+    assert "Lanes without work are listed when you choose an authority." in every.words
+    one = await browser.get("/lanes?authority=stad")
+    assert len(one.find("//tbody/tr")) > len(one.find(WITH_WORK)) == 1
 
 
 @pytest.mark.usefixtures("busy")
