@@ -2,11 +2,29 @@
 
 """The configuration: one TOML file, checked as a whole before anything starts."""
 
+from adapter.config.authority import (
+    AgreementConfig,
+    AuthorityConfig,
+    CertificateRenewal,
+    Flow,
+    NotificationConfig,
+    RouteConfig,
+    VerzoekTraits,
+)
 from adapter.config.checks import dso_environment
 from adapter.config.dso import DirectConfig, DsoConfig, FetchStrategy, LinksConfig, OauthConfig
 from adapter.config.files import FileState, Mark, look_at, mark_of, paths_in
 from adapter.config.key_files import KeyFiles, with_key_of_bundle
 from adapter.config.lines import Key
+from adapter.config.listeners import (
+    AdminConfig,
+    AdminTlsConfig,
+    AdminUser,
+    EbmsConfig,
+    ProxyConfig,
+    Role,
+    TlsConfig,
+)
 from adapter.config.load import authority_files, load_config
 from adapter.config.notifications import (
     EVERYBODY,
@@ -26,35 +44,21 @@ from adapter.config.reconcile import (
     SearchResponseConfig,
 )
 from adapter.config.reload import ConfigFiles, Problems, Renewal, without
+from adapter.config.retention import RetentionConfig
 from adapter.config.secrets import read_secret
 from adapter.config.settings import (
-    AdminConfig,
-    AdminTlsConfig,
-    AdminUser,
-    AgreementConfig,
-    AuthorityConfig,
-    CertificateRenewal,
     Config,
-    EbmsConfig,
     Environment,
-    Flow,
     HealthConfig,
     LimitsConfig,
     LogConfig,
-    NotificationConfig,
     OutgoingConfig,
-    ProxyConfig,
-    RetentionConfig,
     RetriesConfig,
     RevocationConfig,
-    Role,
-    RouteConfig,
     S3Config,
     StoreConfig,
-    TlsConfig,
     TracingConfig,
     TrustConfig,
-    VerzoekTraits,
 )
 from adapter.config.syntax import read_table
 from adapter.config.values import (

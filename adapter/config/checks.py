@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from adapter.config.authority import AuthorityConfig, Flow
 from adapter.config.lines import Key
 from adapter.config.notifications import EVERYBODY, MailTls
 from adapter.config.problems import did_you_mean
-from adapter.config.settings import AuthorityConfig, Config, Environment, Flow, RetentionConfig
+from adapter.config.retention import RetentionConfig
+from adapter.config.settings import Config, Environment
 from adapter.config.values import Listen
 from adapter.pki import RevocationMode, strip_suffix
 

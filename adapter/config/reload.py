@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from adapter.config.authority import AuthorityConfig
 from adapter.config.checks import check_rules
 from adapter.config.files import Mark, mark_of
 from adapter.config.load import (
@@ -25,7 +26,7 @@ from adapter.config.load import (
     said_twice,
 )
 from adapter.config.problems import ConfigProblem, Origin, explain, show_key
-from adapter.config.settings import AuthorityConfig, Config
+from adapter.config.settings import Config
 from adapter.config.syntax import Table, read_table
 from adapter.config.values import Name, freeze
 

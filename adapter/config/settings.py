@@ -5,7 +5,6 @@ loaded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -17,46 +16,27 @@ from pydantic import (
     BaseModel,
     Field,
     PrivateAttr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from adapter.config.dso import DsoConfig
-from adapter.config.files import paths_in
-from adapter.config.key_files import KeyFiles, SpareKeyFiles
+from adapter.config.authority import AuthorityConfig
 from adapter.config.lines import Key
+from adapter.config.listeners import AdminConfig, EbmsConfig
 from adapter.config.notifications import ChannelConfig
 from adapter.config.problems import Origin, show_key
-from adapter.config.publish import PublishConfig
-from adapter.config.reconcile import ReconcileConfig
+from adapter.config.retention import RetentionConfig, StoreRetentionConfig
 from adapter.config.values import (
-    Address,
     BaseUrl,
     ByteSize,
-    CertificateName,
     ConfigPath,
     Duration,
-    ElementName,
-    ElementPaths,
-    HeaderName,
-    Listen,
     Name,
-    Network,
-    Oin,
-    Party,
-    Period,
-    Rate,
     Section,
-    Subject,
-    UrlPath,
     freeze,
     is_bucket_url,
-    resolve,
 )
-from adapter.pki import CertificateForm, RevocationMode, strip_suffix
-from adapter.verzoek import DEFAULT_ROOTS, NotificationRules, known_doel
-from cpa import PartyId
+from adapter.pki import RevocationMode
 
 
 class Environment(StrEnum):
@@ -70,35 +50,6 @@ class Environment(StrEnum):
     def guards_keys(self) -> bool:
         """Whether a key file that others than its owner may use is refused."""
         return self is not Environment.TEST
-
-
-class Role(StrEnum):
-    """What a user of the admin listener may do; each includes the one before it."""
-
-    LOOK = "look"
-    REPAIR = "repair"
-    ADMINISTER = "administer"
-
-    def includes(self, other: "Role") -> bool:
-        """Whether who has this role may do what needs the other."""
-        order = tuple(Role)
-        return order.index(self) >= order.index(other)
-
-
-class Flow(StrEnum):
-    """What happens with a received message: collect the verzoek and deliver that, or deliver its payloads."""
-
-    STAM = "stam"
-    MESSAGE = "message"
-
-
-class CertificateRenewal(StrEnum):
-    """Which certificate may sign for the partner: another one with the same OIN too, or only the one in the
-    CPA.
-    """
-
-    SAME_OIN = "same-oin"
-    CPA = "cpa"
 
 
 class S3Config(Section):
@@ -190,115 +141,6 @@ class TrustConfig(Section):
     revocation: RevocationConfig = RevocationConfig()
 
 
-class TlsConfig(KeyFiles):
-    """``[ebms.tls]`` and ``[admin.tls]``: certificate (with chain) and key of a listener.
-
-    `certificates` are further ones, each for who asks for a server name in it.
-    """
-
-    certificates: tuple[KeyFiles, ...] = ()
-
-    @property
-    def pairs(self) -> tuple[KeyFiles, ...]:
-        """All of them, first the one that is shown where no other fits."""
-        return (self, *self.certificates)
-
-
-_USUAL_HEADERS = {
-    CertificateForm.RFC9440: "Client-Cert",
-    CertificateForm.NGINX: "X-SSL-Client-Cert",
-    CertificateForm.HAPROXY: "X-SSL-Client-Cert",
-    CertificateForm.TRAEFIK: "X-Forwarded-Tls-Client-Cert",
-}
-
-
-class ProxyConfig(Section):
-    """``[ebms.proxy]``: how the trusted proxies hand over the certificate and the address of a partner, and who they
-    are; by default as RFC 9440 says.
-    """
-
-    form: CertificateForm = CertificateForm.RFC9440
-    header: HeaderName | None = None
-    chain_header: HeaderName | None = None
-    address_header: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
-    certificate: CertificateName | None = None
-
-    @property
-    def certificate_header(self) -> str:
-        """The header with the certificate of the partner."""
-        return self.header or _USUAL_HEADERS[self.form]
-
-
-class EbmsConfig(Section):
-    """``[ebms]``: the listener for partners. Without ``tls`` it speaks plain HTTP, for tests and behind a
-    proxy.
-    """
-
-    listen: Address = Listen("0.0.0.0", 8443)  # noqa: S104 - partners come from outside
-    path: UrlPath = "/ebms"
-    max_message: ByteSize = 100 * 1024 * 1024
-    read_timeout: Duration = timedelta(seconds=30)
-    networks: tuple[Network, ...] = ()
-    trusted_proxies: tuple[Network, ...] = ()
-    proxy: ProxyConfig | None = None
-    tls: TlsConfig | None = None
-
-
-class AdminUser(Section):
-    """``[[admin.users]]``: who may use status page and APIs, how they prove who they are, and what they may do for
-    which authorities (``*`` is all): one role for each of ``authorities``, or each its own in ``roles``.
-    """
-
-    name: Name
-    token_file: ConfigPath | None = None
-    certificate: ConfigPath | None = None
-    certificate_subject: Subject | None = None
-    role: Role | None = None
-    authorities: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    roles: Annotated[Mapping[str, Role], Field(min_length=1), AfterValidator(freeze)] | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if sum(one is not None for one in (self.token_file, self.certificate, self.certificate_subject)) != 1:
-            raise ValueError(
-                "a user proves who it is in one way; give token_file, certificate or certificate_subject"
-            )
-        together = self.role is not None and self.authorities is not None
-        apart = self.role is None and self.authorities is None
-        if together == (self.roles is not None) or not (together or apart):
-            raise ValueError(
-                'give role and authorities, or roles = { name = "repair", "*" = "look" }, and not both'
-            )
-        return self
-
-    @property
-    def role_of(self) -> Mapping[str, Role]:
-        """The role for each authority; that for ``*`` is for all that have none of their own."""
-        if self.roles is not None:
-            return self.roles
-        return dict.fromkeys(self.authorities or (), self.role or Role.LOOK)
-
-
-class AdminTlsConfig(TlsConfig):
-    """``[admin.tls]``: users may show a certificate that chains to one of ``client_roots``."""
-
-    client_roots: tuple[ConfigPath, ...] = ()
-
-
-class AdminConfig(Section):
-    """``[admin]``: the listener for operators and their tools; ``rate`` is how many requests one user may make, ``url``
-    where people reach it, ``theme`` a style sheet that is laid over that of the status page.
-    """
-
-    listen: Address = Listen("127.0.0.1", 8080)
-    url: BaseUrl | None = None
-    trusted_proxies: tuple[Network, ...] = ()
-    tls: AdminTlsConfig | None = None
-    rate: Rate = 100.0
-    theme: ConfigPath | None = None
-    users: tuple[AdminUser, ...] = ()
-
-
 class RetriesConfig(Section):
     """``[retries]``: how soon, how seldom and how long work that failed is tried again."""
 
@@ -311,20 +153,6 @@ class RetriesConfig(Section):
         if not self.first <= self.max <= self.give_up:
             raise ValueError("first, max and give_up are out of order; make each at least the one before it")
         return self
-
-
-class RetentionConfig(Section):
-    """``[retention]`` and ``[authorities.<name>.retention]``: how long is kept what came to its end."""
-
-    payloads: Duration = timedelta(days=30)
-    messages: Duration = timedelta(days=400)
-    timeline: Duration = timedelta(days=400)
-
-
-class StoreRetentionConfig(RetentionConfig):
-    """``[retention]``, which also has what is not of one authority."""
-
-    audit: Duration = timedelta(days=400)
 
 
 class LogConfig(Section):
@@ -403,165 +231,6 @@ class LimitsConfig(Section):
     spool_per_authority: ByteSize | None = None
     free: ByteSize = 256 * 1024 * 1024
     delivery_time: Duration = timedelta(hours=1)
-
-
-class AgreementConfig(Section):
-    """``[authorities.<name>.agreements."<CPA id>"]``: what differs from the defaults for one agreement."""
-
-    acts_for: tuple[Oin, ...] = ()
-    certificate_renewal: CertificateRenewal = CertificateRenewal.SAME_OIN
-    legacy: bool = False
-    lenient: bool = False
-    strict: bool = False
-    max_message: ByteSize | None = None
-    ping_every: Period | None = None
-    ping_failures: Annotated[int, Field(ge=1, le=100)] | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.lenient and self.strict:
-            raise ValueError("lenient and strict are both true; choose one")
-        return self
-
-
-class NotificationConfig(Section):
-    """``[authorities.<name>.notification]``: what a notification is called and where it says what, by local
-    names; without paths, volgnummer, doel and type are looked for beside the verzoeknummer.
-    """
-
-    roots: Annotated[tuple[ElementName, ...], Field(min_length=1)] = DEFAULT_ROOTS
-    verzoeknummer: Annotated[ElementPaths, Field(min_length=1)] = ("verzoeknummer",)
-    volgnummer: ElementPaths = ()
-    doel: ElementPaths = ()
-    type: ElementPaths = ()
-
-    @property
-    def rules(self) -> NotificationRules:
-        """How to read a notification of this authority."""
-        return NotificationRules(self.roots, self.verzoeknummer, self.volgnummer, self.doel, self.type)
-
-
-@dataclass(frozen=True, slots=True)
-class VerzoekTraits:
-    """What a route can choose a verzoek by; organisations by their OIN. `copy`: it is another's to handle."""
-
-    doel: str | None
-    type: str | None
-    copy: bool
-    bevoegd_gezag: str | None
-    behandeldienst: str | None
-
-
-def _doel(text: str | None) -> str | None:
-    """A doel as STAM 4.0 calls it, where it is known."""
-    return known_doel(text) or text
-
-
-class RouteConfig(Section):
-    """``[[authorities.<name>.routes]]``: which messages take which flow to which sink; left out matches
-    all.
-
-    What is said of the verzoek itself counts once it was collected.
-    """
-
-    service: str | None = None
-    action: str | None = None
-    flow: Flow
-    sink: str
-    doel: tuple[str, ...] = ()
-    type: tuple[str, ...] = ()
-    copies: bool | None = None
-    bevoegd_gezag: tuple[Oin, ...] = ()
-    behandeldienst: tuple[Oin, ...] = ()
-
-    @model_validator(mode="after")
-    def _knows_what_it_asks_for(self) -> Self:
-        chosen = [self.doel, self.type, self.bevoegd_gezag, self.behandeldienst]
-        if self.flow is Flow.MESSAGE and (any(chosen) or self.copies is not None):
-            raise ValueError(
-                'flow "message" knows no verzoek; leave out doel, type, copies, bevoegd_gezag and behandeldienst'
-            )
-        return self
-
-    def takes(self, verzoek: VerzoekTraits) -> bool:
-        """Whether a verzoek is what this route asks for."""
-        wanted = (
-            ([_doel(doel) for doel in self.doel], _doel(verzoek.doel)),
-            (self.type, verzoek.type),
-            (self.bevoegd_gezag, verzoek.bevoegd_gezag),
-            (self.behandeldienst, verzoek.behandeldienst),
-        )
-        return self.copies in {None, verzoek.copy} and all(
-            not asked or found in asked for asked, found in wanted
-        )
-
-
-def _sink_table(table: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
-    kind = table.get("type")
-    if not isinstance(kind, str) or not kind:
-        raise ValueError('has no type; add one, as type = "directory"')
-    path = table.get("path")
-    located = dict(table) | ({"path": str(resolve(Path(path), info))} if isinstance(path, str) else {})
-    frozen: Mapping[str, Any] = freeze(located)
-    return frozen
-
-
-# The options of a sink stay a raw table here: only the sink knows them, and it stands on a higher floor.
-SinkTable = Annotated[Mapping[str, Any], AfterValidator(_sink_table)]
-
-
-class AuthorityConfig(KeyFiles):
-    """``[authorities.<name>]``: one competent authority, with what it agreed, and where its messages go."""
-
-    party: Party
-    cpas: tuple[ConfigPath, ...] = ()
-    spare_keys: tuple[SpareKeyFiles, ...] = ()
-    ping_every: Period = timedelta()
-    ping_failures: Annotated[int, Field(ge=1, le=100)] = 3
-    agreements: Annotated[Mapping[str, AgreementConfig], AfterValidator(freeze)] = Field(
-        default_factory=lambda: freeze({})
-    )
-    dso: DsoConfig | None = None
-    notification: NotificationConfig = NotificationConfig()
-    retention: RetentionConfig = RetentionConfig()
-    reconcile: ReconcileConfig | None = None
-    publish: PublishConfig | None = None
-    routes: tuple[RouteConfig, ...] = ()
-    sinks: Annotated[Mapping[Name, SinkTable], AfterValidator(freeze)] = Field(
-        default_factory=lambda: freeze({})
-    )
-
-    @property
-    def key_files(self) -> tuple[Path, ...]:
-        """Every file that is named here, as those of keys, but for CPAs and what is named by the sinks."""
-        return tuple(paths_in({name: value for name, value in self if name != "cpas"}))
-
-    @property
-    def party_id(self) -> PartyId:
-        """The PartyId that ``party`` writes as ``type:value``, or without a type."""
-        kind, _, value = self.party.rpartition(":")
-        return PartyId(value, kind or None)
-
-    @property
-    def oin(self) -> str:
-        """The OIN in ``party``, without the suffix of a test environment (OIN-07)."""
-        return strip_suffix(self.party_id.value)
-
-    def ping_every_of(self, cpa_id: str) -> timedelta | None:
-        """How often the partner of an agreement is pinged; None for never."""
-        own = self.agreements.get(cpa_id)
-        every = self.ping_every if own is None or own.ping_every is None else own.ping_every
-        return every or None
-
-    def ping_failures_of(self, cpa_id: str) -> int:
-        """After how many failures in a row the partner of an agreement counts as unreachable."""
-        own = self.agreements.get(cpa_id)
-        return self.ping_failures if own is None or own.ping_failures is None else own.ping_failures
-
-    @property
-    def stam_sink(self) -> str | None:
-        """The sink of the first route with flow ``stam``, where a verzoek goes that no message announced."""
-        return next((route.sink for route in self.routes if route.flow is Flow.STAM), None)
 
 
 class Config(Section):

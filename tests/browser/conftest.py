@@ -28,9 +28,12 @@ ARGUMENTS = (
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Chromium without a window."""
+    """Chromium without a window.
+
+    For one module: while Playwright is there its event loop runs in this thread, and no asynchronous test could.
+    """
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         do_without("browser", "a browser", f"there is none of {', '.join(NAMES)}; install Debian's chromium")
@@ -40,7 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """The daemon, with its life behind it; not made where there is no browser."""
     with town(tmp_path_factory.mktemp("town")) as made:
@@ -77,7 +80,7 @@ class Window:
 Open = Callable[..., Window]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def contexts(chromium: Browser) -> Iterator[dict[str, BrowserContext]]:
     """Browsers of users, by who and how: to make one takes as long as a test."""
     made: dict[str, BrowserContext] = {}

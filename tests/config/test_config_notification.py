@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from adapter.config import Config
-from adapter.config.settings import NotificationConfig
+from adapter.config.authority import NotificationConfig
 from adapter.verzoek import NotificationRules, read_notification
 
 Load = Callable[..., Config]
