@@ -36,7 +36,7 @@ MOST_TABS = 25
 Places = tuple[Mapping[str, str], Mapping[str, str]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def places(chromium: Browser, place: Town) -> Places:
     """Where each page is, and each download."""
     context = new_context(chromium, "beheer")
@@ -46,7 +46,7 @@ def places(chromium: Browser, place: Town) -> Places:
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def screenshots() -> Path:
     """Where pictures of this run are kept, for people to look at."""
     shutil.rmtree(SCREENSHOTS, ignore_errors=True)
