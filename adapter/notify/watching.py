@@ -32,11 +32,11 @@ from adapter.store import (
     contacts,
     failing_work,
     forget_alerts,
-    late_work,
     open_alerts,
     open_keys,
     settle_alerts,
     settle_parked,
+    untaken_jobs,
 )
 
 log = get_logger(__name__)
@@ -155,7 +155,7 @@ def _settle(conn: Connection, seen: _Seen) -> None:
     unsent = [one for one in work if one.kind == JobKind.SEND]
     partners = {one.key: one for one in _unreachable(seen, contacts(conn), unsent)}
     news |= settle_alerts(conn, (NotificationEvent.PARTNER,), partners.values(), now)
-    news |= settle_alerts(conn, (NotificationEvent.BACKLOG,), _backlog(late_work(conn, now - LATE)), now)
+    news |= settle_alerts(conn, (NotificationEvent.BACKLOG,), _backlog(untaken_jobs(conn, now - LATE)), now)
     forget_alerts(conn)
     if news:
         bring_schedules_forward(conn, JobKind.NOTIFY, now + GATHER)

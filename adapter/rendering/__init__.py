@@ -13,7 +13,7 @@ from adapter.rendering.paths import (
     fill_path,
 )
 from adapter.rendering.templates import templates_of
-from adapter.rendering.words import Language, Words, preferred_language, read_words
+from adapter.rendering.words import Language, Words, counted, preferred_language, read_words
 
 __all__ = [
     "CPA_PATH",
@@ -25,6 +25,7 @@ __all__ = [
     "VERZOEK_PATH",
     "Language",
     "Words",
+    "counted",
     "fill_path",
     "local",
     "preferred_language",

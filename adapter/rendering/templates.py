@@ -7,11 +7,12 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adapter.rendering.moments import local, utc
+from adapter.rendering.words import counted
 
 
 @cache
 def templates_of(package: str, directory: str = ".") -> Environment:
-    """The templates in a directory of a package, with the filters that every page has: `local` and `utc`."""
+    """The templates in a directory of a package, with the filters that every page has: `local`, `utc`, `counted`."""
     templates = Environment(
         loader=PackageLoader(package, directory),
         autoescape=True,
@@ -21,4 +22,5 @@ def templates_of(package: str, directory: str = ".") -> Environment:
     )
     templates.filters["local"] = local
     templates.filters["utc"] = utc
+    templates.filters["counted"] = counted
     return templates

@@ -29,6 +29,11 @@ def read_words(package: str, name: str, language: Language) -> Words:
     return tomllib.loads((files(package) / f"{name}.{language}.toml").read_text("utf-8"))
 
 
+def counted(words: Mapping[str, str], count: int, **fields: object) -> str:
+    """A sentence about so many: of `one` and `many`, the one that fits, with `{count}` and other fields filled in."""
+    return words["one" if count == 1 else "many"].format(count=count, **fields)
+
+
 def preferred_language(accepted: str | None) -> Language:
     """The language that a browser asks for (`Accept-Language`, RFC 9110 12.5.4); Dutch where it asks for neither."""
     wanted: dict[Language, float] = {}

@@ -222,7 +222,7 @@ def failing_work(conn: Connection) -> tuple[FailingWork, ...]:
     )
 
 
-def late_work(conn: Connection, due_before: datetime) -> int:
+def untaken_jobs(conn: Connection, due_before: datetime) -> int:
     """How many jobs are due since then and not taken, though nothing keeps them: no pause, no order, no failure."""
     failing = select(job.c.lane).where(
         job.c.reason.is_not(None), job.c.attempts > 0, job.c.state.in_((JobState.READY, JobState.RUNNING))

@@ -16,7 +16,7 @@ from adapter.admin.calls import Audited, Refused, bad_request, not_found
 from adapter.admin.pages.badges import Look, look_of_event
 from adapter.admin.pages.page import Link, Page, View, Visit
 from adapter.config import Role
-from adapter.rendering import VERZOEK_PATH
+from adapter.rendering import VERZOEK_PATH, counted
 from adapter.store import (
     OPEN_DELIVERY,
     AuditEntry,
@@ -170,7 +170,7 @@ def _line(visit: Visit, events: tuple[Event, ...], after: timedelta | None) -> L
     if event.action.startswith("job.") and job is not None:
         text = f"{words['jobs'].get(job, job)}: {text}"
     if files:
-        text = words["files_fetched"].format(count=len(files))
+        text = counted(words["files_fetched"], len(files))
     given = {name: event.detail[name] for name in _DETAILS if event.detail.get(name) is not None}
     if "origin" in given:
         given["origin"] = words["origins"].get(given["origin"], given["origin"])

@@ -37,7 +37,7 @@ async def test_what_is_parked_is_asked_for_and_leads_to_it(browser: Browser, api
     await verzoek(api, "1", state=DeliveryState.PARKED)
     await verzoek(api, "2", state=DeliveryState.READY)
     found = await browser.get("/")
-    assert needs(found)[0].startswith("Action needed 1 verzoek(en) of stad parked")
+    assert needs(found)[0].startswith("Action needed 1 verzoek of stad is parked")
     assert figures(found) == {"On its way": "1", "Parked": "1", "Came in": "2", "Delivered": "0"}
     (href,) = found.find("//ul[@class='needs']//a/@href")
     assert "1" in [one.text for one in (await browser.get(href)).find("//tbody//th//a")]

@@ -39,7 +39,7 @@ async def test_the_timeline_goes_from_the_notification_to_the_sink(browser: Brow
     assert lines(found) == [
         "The verzoek is to be collected",
         "The files of the verzoek are known",
-        "2 file(s) fetched",
+        "2 files fetched",
         "The verzoek was collected completely",
         "Delivered",
     ]
