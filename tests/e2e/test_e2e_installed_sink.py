@@ -115,7 +115,7 @@ async def test_check_tells_of_a_wrong_option_of_an_installed_type(to_dav: Chain,
     code, lines = await check(to_dav, example)
     assert code == 78
     details = [line["detail"] for line in lines if line["what"] == "sink"]
-    assert any("archief: usre: unknown key; did you mean `user`?" in detail for detail in details)
+    assert any("sinks.archief.usre: unknown key; did you mean `user`?" in detail for detail in details)
 
 
 async def test_a_package_that_is_broken_harms_no_other_and_is_named(
