@@ -38,8 +38,9 @@ HANG = "hang:"
 IDLE = {
     *("_claim_and_look", "renew_leases", "release_all", "release_jobs"),
     *("_import_all", "keep_schedule", "drop_schedules", "_timed"),
+    *("keep_channels", "forget_contacts", "_look"),
 }
-"""What the worker writes all the time, and what happens before anything is received."""
+"""What the worker and the checks of health write all the time, and what happens before anything is received."""
 
 
 class KillSwitch:

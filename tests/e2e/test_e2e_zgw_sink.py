@@ -80,12 +80,20 @@ async def test_a_verzoek_and_its_supplement_become_one_zaak(chain: Chain, zgw: F
     assert await chain.adapter.stop() == 0
 
 
-@pytest.mark.parametrize("number", [3, 5, 6, 8, 12, 15])
+def changes(zgw: FakeZgw) -> int:
+    """How many requests made something; the others are of a delivery, or of who asks whether it could be made."""
+    return sum(call.method != "GET" for call in zgw.calls)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 8, 10])
 async def test_a_daemon_that_is_killed_after_a_request_was_done_makes_nothing_twice(
     chain: Chain, zgw: FakeZgw, number: int
 ) -> None:
+    killed: list[str] = []
+
     async def kill(done: int) -> None:
-        if done == number:
+        if changes(zgw) == number and not killed:
+            killed.append(str(zgw.calls[done - 1]))
             await chain.adapter.kill()
 
     zgw.done = kill
@@ -93,7 +101,7 @@ async def test_a_daemon_that_is_killed_after_a_request_was_done_makes_nothing_tw
     await announce(chain, zgw)
 
     async def is_killed() -> bool:
-        return len(zgw.calls) >= number
+        return bool(killed)
 
     await until(is_killed)
     await chain.adapter.run()
