@@ -78,7 +78,7 @@ fuzz-long: $(FUZZ)
 	$(BIN)/python -m fuzz --seconds 3600
 
 chaos: $(STAMP)
-	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py tests/store/test_store_previous_release.py
+	STAM_ADAPTER_CHAOS=1 $(BIN)/pytest tests/faults tests/e2e/test_e2e_sinks_troubles.py tests/e2e/test_e2e_sinks_kills.py tests/store/test_store_previous_release.py tests/daemon/test_daemon_many.py
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(STAMP)
