@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ def chart(helm: str, tmp_path: Path) -> Chart:
 def pod(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     spec: dict[str, Any] = objects["Deployment/stam-stam-adapter"]["spec"]["template"]["spec"]
     return spec
+
+
+def test_the_chart_is_of_the_version_of_the_adapter() -> None:
+    told = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (told["version"], told["appVersion"]) == (wanted, wanted)
 
 
 def test_the_chart_has_no_lint(chart: Chart) -> None:
