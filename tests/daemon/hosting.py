@@ -4,13 +4,15 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from structlog.testing import capture_logs
 
 from adapter.config import ConfigFiles, load_config
 from adapter.daemon import Daemon, Materials
@@ -224,3 +226,15 @@ def names_in(directory: Path) -> set[str]:
 def reasons(line: dict[str, Any]) -> str:
     found: Sequence[str] = line["reasons"]
     return "\n".join(found)
+
+
+@asynccontextmanager
+async def hosted(world: World, **options: Any) -> AsyncIterator[Hosting]:
+    """The daemon of a world, to be started, with its DSO-LV and all that is logged; it is stopped at the end."""
+    with capture_logs() as logs:
+        async with SimulatedDso(world) as dso:
+            made = Hosting(world, dso, logs, **options)
+            try:
+                yield made
+            finally:
+                await made.stop()

@@ -12,16 +12,15 @@ import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from structlog.testing import capture_logs
 
 from adapter.config import load_config
 from adapter.daemon.key_rings import load_key_rings
 from adapter.ebms import read_envelope
 from adapter.pki import IssuedCertificate, client_context, peer_certificate
-from adapter.simulator import DSO_OIN, AgreementPlan, SimulatedDso, create_world
+from adapter.simulator import DSO_OIN, AgreementPlan, create_world
 from cpa import PartyId, agreement_for, parse_cpa
 from cpa.names import OIN_TYPE
-from tests.daemon.hosting import SOON, Hosting
+from tests.daemon.hosting import SOON, Hosting, hosted
 from tests.e2e.conftest import until
 
 OTHER_OIN = "00000099000000002000"
@@ -36,13 +35,8 @@ async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     world.pki.issue("Voordeur", None).write(tmp_path / "tls", "door")
     text = world.config.read_text()
     world.config.write_text(text.replace("tls/adorp.", "tls/door."))
-    with capture_logs() as logs:
-        async with SimulatedDso(world) as dso:
-            made = Hosting(world, dso, logs)
-            try:
-                yield made
-            finally:
-                await made.stop()
+    async with hosted(world) as made:
+        yield made
 
 
 # --- the listener

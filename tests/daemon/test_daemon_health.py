@@ -11,13 +11,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from structlog.testing import capture_logs
 
 from adapter.delivery import BreakerOptions
-from adapter.simulator import AgreementPlan, SimulatedDso, create_world
+from adapter.simulator import AgreementPlan, create_world
 from adapter.store import sqlite
 from adapter.work import utc_now
-from tests.daemon.hosting import Hosting
+from tests.daemon.hosting import Hosting, hosted
 from tests.e2e.conftest import until
 
 MiB = 2**20
@@ -28,13 +27,8 @@ async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     """A daemon for two authorities, to be started."""
     plans = dict.fromkeys(("adorp", "bestad"), AgreementPlan())
     world = await asyncio.to_thread(create_world, tmp_path, plans, apart=True)
-    with capture_logs() as logs:
-        async with SimulatedDso(world) as dso:
-            made = Hosting(world, dso, logs)
-            try:
-                yield made
-            finally:
-                await made.stop()
+    async with hosted(world) as made:
+        yield made
 
 
 def configure(hosting: Hosting, text: str) -> None:

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
-from adapter.simulator import AgreementPlan, SimulatedDso, create_world
-from tests.daemon.hosting import Hosting, WatchedSink
+from adapter.simulator import AgreementPlan, create_world
+from tests.daemon.hosting import Hosting, WatchedSink, hosted
 from tests.e2e.conftest import until
 
 NUMBER = 200 if os.environ.get("STAM_ADAPTER_CHAOS") == "1" else 60
@@ -40,15 +39,10 @@ class SlowSink(WatchedSink):
 async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     plans = dict.fromkeys([DEAD, FLOODING, *OTHERS], AgreementPlan())
     world = await asyncio.to_thread(create_world, tmp_path, plans, apart=True)
-    with capture_logs() as logs:
-        async with SimulatedDso(world) as dso:
-            made = Hosting(world, dso, logs, special={FLOODING: SlowSink})
-            made.edit(DEAD, 'type = "directory"', 'type = "directory"\ntimeout = "200ms"')
-            made.edit(FLOODING, 'type = "directory"', 'type = "directory"\nconcurrency = 1')
-            try:
-                yield made
-            finally:
-                await made.stop()
+    async with hosted(world, special={FLOODING: SlowSink}) as made:
+        made.edit(DEAD, 'type = "directory"', 'type = "directory"\ntimeout = "200ms"')
+        made.edit(FLOODING, 'type = "directory"', 'type = "directory"\nconcurrency = 1')
+        yield made
 
 
 async def test_a_dead_sink_and_a_flood_leave_the_delay_of_all_others_as_it_is(hosting: Hosting) -> None:

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 
 from adapter.config import Mark
 from adapter.daemon.reloading import Reloaded, Reloader
-from adapter.simulator import AgreementPlan, SimulatedDso, create_world
-from tests.daemon.hosting import SOON, Hosting, names_in, reasons
+from adapter.simulator import AgreementPlan, create_world
+from tests.daemon.hosting import SOON, Hosting, hosted, names_in, reasons
 from tests.e2e.conftest import until
 
 NAMES = ("adorp", "bestad", "cehoven")
@@ -29,13 +29,8 @@ NAMES = ("adorp", "bestad", "cehoven")
 @pytest.fixture
 async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     world = await asyncio.to_thread(create_world, tmp_path, dict.fromkeys(NAMES, AgreementPlan()), apart=True)
-    with capture_logs() as logs:
-        async with SimulatedDso(world) as dso:
-            made = Hosting(world, dso, logs)
-            try:
-                yield made
-            finally:
-                await made.stop()
+    async with hosted(world) as made:
+        yield made
 
 
 # --- add, change, withdraw
